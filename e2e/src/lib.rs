@@ -1,0 +1,1 @@
+//! Laboratories that need several crates or several processes.
