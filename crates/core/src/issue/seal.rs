@@ -1,0 +1,82 @@
+//! The only way out: a signature becomes a token after it was held against the published keys.
+
+use crate::claims::{Claims, header};
+use crate::keys::{KeySet, PublicKey};
+use crate::secret::TokenText;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// Why a signature does not become a token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The header is not base64url JSON.
+    #[error("the signer's header is not a JWS header")]
+    Header,
+    /// The key id is not published: nobody could verify the token.
+    #[error("key {key_id:?} is not among the published keys")]
+    UnknownKey {
+        /// The key id in the header.
+        key_id: String,
+    },
+    /// The key signs with another algorithm.
+    #[error("algorithm {algorithm:?} is not the one of key {key_id:?}")]
+    Algorithm {
+        /// The algorithm in the header.
+        algorithm: String,
+        /// The key id in the header.
+        key_id: String,
+    },
+    /// No signature.
+    #[error("empty signature returned")]
+    Empty,
+    /// The times contradict each other.
+    #[error("the claims expire before they begin")]
+    Times,
+    /// The signature does not verify.
+    #[error("the signature does not verify with key {key_id:?}")]
+    Signature {
+        /// The key id in the header.
+        key_id: String,
+    },
+}
+
+/// The base64url header of tokens signed with `key`: exactly `alg` and `kid` (Kubernetes 1.36: no `typ`).
+pub fn header_segment(key: &PublicKey) -> String {
+    let json = format!(r#"{{"alg":"{}","kid":"{}"}}"#, key.signing_algorithm().name(), key.id());
+    URL_SAFE_NO_PAD.encode(json)
+}
+
+/// Joins `signing_input` (`header.payload`) and `signature` to a token. The signature itself is
+/// checked when `verify` says so: whenever the signer is outside the process.
+///
+/// # Errors
+/// When the token could not be verified with the published keys, or its times make no sense.
+pub fn seal(
+    claims: &Claims,
+    mut signing_input: String,
+    signature: &[u8],
+    published: &KeySet,
+    verify: bool,
+) -> Result<TokenText, SealError> {
+    let segment = signing_input.split('.').next().unwrap_or_default();
+    let bytes = URL_SAFE_NO_PAD.decode(segment).map_err(|_| SealError::Header)?;
+    let head = header(&bytes).ok_or(SealError::Header)?;
+    let Some(key) = published.candidates(Some(&head.kid)).next() else {
+        return Err(SealError::UnknownKey { key_id: head.kid });
+    };
+    let algorithm = key.signing_algorithm();
+    if algorithm.name() != head.alg {
+        return Err(SealError::Algorithm { algorithm: head.alg, key_id: head.kid });
+    }
+    if signature.is_empty() {
+        return Err(SealError::Empty);
+    }
+    if claims.expires <= claims.not_before || claims.expires <= claims.issued_at {
+        return Err(SealError::Times);
+    }
+    if verify && !key.verifies(algorithm, signing_input.as_bytes(), signature) {
+        return Err(SealError::Signature { key_id: head.kid });
+    }
+    signing_input.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut signing_input);
+    Ok(TokenText::new(signing_input))
+}

@@ -1,0 +1,13 @@
+//! Public keys: what they are called, what they verify, how they are published.
+//!
+//! Left out on purpose: private keys. They live in the authority's signer.
+
+mod algorithm;
+mod public;
+mod set;
+mod jwks;
+
+pub use algorithm::Algorithm;
+pub use jwks::{Discovery, discovery, jwks};
+pub use public::{KeyError, PublicKey, read_public_pem};
+pub use set::KeySet;

@@ -1,0 +1,29 @@
+//! Named maxima of a token's life, each with its unit.
+//!
+//! Purpose: one place to read and to list in the reference. Limits of the network and of storage
+//! stand beside the code that enforces them, in the authority.
+
+/// Seconds a TokenRequest asks for when it names no lifetime. Kubernetes 1.36: 3600.
+pub const DEFAULT_LIFETIME_SECONDS: i64 = 3600;
+/// Shortest lifetime a TokenRequest may ask for, in seconds. Kubernetes 1.36: 600.
+pub const MIN_LIFETIME_SECONDS: i64 = 600;
+/// Longest lifetime a TokenRequest may ask for, in seconds, itself allowed. Kubernetes 1.36: 2^32.
+pub const MAX_LIFETIME_SECONDS: i64 = 1 << 32;
+/// The lifetime, in seconds, that admission writes into injected volumes, and that asks for an
+/// extension when it comes back in a pod-bound request. Kubernetes 1.36: 3607.
+pub const INJECTED_LIFETIME_SECONDS: i64 = 3607;
+/// Seconds an extended token lives. Kubernetes 1.36: 365 days.
+pub const EXTENDED_LIFETIME_SECONDS: i64 = 365 * 24 * 3600;
+/// Seconds of clock difference forgiven for `exp`, `nbf`, `iat` and deletion times. Kubernetes 1.36: 60.
+pub const LEEWAY_SECONDS: i64 = 60;
+/// Smallest `--service-account-max-token-expiration` other than 0, in seconds. Kubernetes 1.36: 1 h.
+pub const MIN_MAX_TOKEN_EXPIRATION_SECONDS: i64 = 3600;
+/// Longest token, in bytes, that is looked at. An issued token is about 1 KiB; one with many
+/// audiences may be larger; HTTP headers end near 64 KiB.
+pub const MAX_TOKEN_BYTES: usize = 64 * 1024;
+/// Most audiences in one TokenRequest or TokenReview (Kubernetes sets no limit of its own).
+pub const MAX_AUDIENCES: usize = 256;
+/// Longest name of an object, in bytes. Kubernetes 1.36: 253.
+pub const MAX_NAME_BYTES: usize = 253;
+/// Longest DNS label, in bytes. Kubernetes 1.36: 63.
+pub const MAX_LABEL_BYTES: usize = 63;

@@ -1,0 +1,135 @@
+//! Is it ours, and what does its signature prove?
+
+use super::verdict::{Kind, Rejected};
+use crate::claims::{self, Claims, Header, LegacyClaims};
+use crate::keys::{Algorithm, KeySet};
+use crate::limits::MAX_TOKEN_BYTES;
+use crate::lookup::Wanted;
+use crate::policy::Policy;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// Issuer of tokens out of Secrets.
+pub(super) const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";
+
+/// A token that claims to be ours. Nothing is proven.
+#[derive(Clone)]
+pub struct Candidate<'a> {
+    kind: Kind,
+    header: Header,
+    signing_input: &'a str,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl std::fmt::Debug for Candidate<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Candidate({:?}, key {:?})", self.kind, self.header.kid)
+    }
+}
+
+/// What a signature proved: claims that one of our keys signed. It proves nothing about now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven(pub(super) ProvenClaims);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ProvenClaims {
+    Bound(Box<Claims>),
+    Legacy(LegacyClaims),
+}
+
+/// Takes a token apart. `None`: not ours, which is no error: another authenticator may know it.
+/// Kubernetes 1.36: JSON serialization is never ours, nor is a token whose issuer we do not accept.
+pub fn open<'a>(token: &'a str, policy: &Policy) -> Option<Candidate<'a>> {
+    if token.len() > MAX_TOKEN_BYTES || token.trim_start().starts_with('{') {
+        return None;
+    }
+    let (signing_input, signature) = token.rsplit_once('.')?;
+    let (head, body) = signing_input.split_once('.')?;
+    if body.contains('.') {
+        return None;
+    }
+    let payload = URL_SAFE_NO_PAD.decode(body).ok()?;
+    let issuer = claims::issuer(&payload)?;
+    let kind = if issuer == LEGACY_ISSUER {
+        Kind::Legacy
+    } else if policy.issuers.contains(&issuer) {
+        Kind::Bound
+    } else {
+        return None;
+    };
+    let header = claims::header(&URL_SAFE_NO_PAD.decode(head).ok()?)?;
+    let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+    Some(Candidate { kind, header, signing_input, payload, signature })
+}
+
+impl Candidate<'_> {
+    /// What kind it claims to be.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Verifies the signature and reads the claims strictly.
+    ///
+    /// # Errors
+    /// Unknown key id, a signature that does not verify, or claims that cannot be read.
+    pub fn prove(self, keys: &KeySet, policy: &Policy) -> Result<Proven, Rejected> {
+        let key_id = (!self.header.kid.is_empty()).then_some(self.header.kid.as_str());
+        if keys.candidates(key_id).next().is_none() {
+            return Err(Rejected::UnknownKey { key_id: self.header.kid });
+        }
+        let input = self.signing_input.as_bytes();
+        let verified = self.header.crit.is_none()
+            && Algorithm::from_name(&self.header.alg).is_some_and(|algorithm| {
+                keys.candidates(key_id).any(|k| k.verifies(algorithm, input, &self.signature))
+            });
+        if !verified {
+            return Err(Rejected::Signature { algorithm: self.header.alg, key_id: self.header.kid });
+        }
+        let malformed = |reason| Rejected::Malformed { reason };
+        match self.kind {
+            Kind::Bound => {
+                let claims = claims::claims(&self.payload).map_err(malformed)?;
+                if !policy.issuers.contains(&claims.issuer) {
+                    return Err(Rejected::Issuer { issuer: claims.issuer });
+                }
+                Ok(Proven(ProvenClaims::Bound(Box::new(claims))))
+            }
+            Kind::Legacy => {
+                let issuer = claims::claims(&self.payload).map_err(malformed)?.issuer;
+                if issuer != LEGACY_ISSUER {
+                    return Err(Rejected::Issuer { issuer });
+                }
+                Ok(Proven(ProvenClaims::Legacy(claims::legacy_claims(&self.payload).map_err(malformed)?)))
+            }
+        }
+    }
+}
+
+impl Proven {
+    /// What kind of token it is.
+    pub fn kind(&self) -> Kind {
+        match &self.0 {
+            ProvenClaims::Bound(_) => Kind::Bound,
+            ProvenClaims::Legacy(_) => Kind::Legacy,
+        }
+    }
+
+    /// The objects the decision needs.
+    pub fn wanted(&self) -> Wanted<'_> {
+        match &self.0 {
+            ProvenClaims::Bound(c) => Wanted {
+                namespace: &c.private.namespace,
+                account: &c.private.account.name,
+                secret: c.private.secret.as_ref().map(|r| r.name.as_str()),
+                pod: c.private.pod.as_ref().map(|r| r.name.as_str()),
+                node: c.private.node.as_ref().filter(|_| c.private.pod.is_none()).map(|r| r.name.as_str()),
+            },
+            ProvenClaims::Legacy(c) => Wanted {
+                namespace: &c.namespace,
+                account: &c.account,
+                secret: Some(&c.secret),
+                ..Wanted::default()
+            },
+        }
+    }
+}
