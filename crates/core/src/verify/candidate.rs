@@ -1,5 +1,6 @@
 //! Is it ours, and what does its signature prove?
 
+use super::seen::{Digest, Seen};
 use super::verdict::{Kind, Rejected};
 use crate::claims::{self, Claims, Header, LegacyClaims};
 use crate::keys::{Algorithm, KeySet};
@@ -68,14 +69,29 @@ impl Candidate<'_> {
         self.kind
     }
 
-    /// Verifies the signature and reads the claims strictly.
+    /// Verifies the signature, unless the same token's signature held before under the same keys, and
+    /// reads the claims strictly. `digest` is the token's SHA-256.
     ///
     /// # Errors
     /// Unknown key id, a signature that does not verify, or claims that cannot be read.
-    pub fn prove(self, keys: &KeySet, policy: &Policy) -> Result<Proven, Rejected> {
+    pub fn prove(
+        self,
+        keys: &KeySet,
+        policy: &Policy,
+        digest: &Digest,
+        seen: &Seen,
+    ) -> Result<Proven, Rejected> {
+        if !seen.contains(digest) {
+            self.signature(keys)?;
+            seen.insert(digest);
+        }
+        self.read(policy)
+    }
+
+    fn signature(&self, keys: &KeySet) -> Result<(), Rejected> {
         let key_id = (!self.header.kid.is_empty()).then_some(self.header.kid.as_str());
         if keys.candidates(key_id).next().is_none() {
-            return Err(Rejected::UnknownKey { key_id: self.header.kid });
+            return Err(Rejected::UnknownKey { key_id: self.header.kid.clone() });
         }
         let input = self.signing_input.as_bytes();
         let verified = self.header.crit.is_none()
@@ -83,8 +99,13 @@ impl Candidate<'_> {
                 keys.candidates(key_id).any(|k| k.verifies(algorithm, input, &self.signature))
             });
         if !verified {
-            return Err(Rejected::Signature { algorithm: self.header.alg, key_id: self.header.kid });
+            let (algorithm, key_id) = (self.header.alg.clone(), self.header.kid.clone());
+            return Err(Rejected::Signature { algorithm, key_id });
         }
+        Ok(())
+    }
+
+    fn read(self, policy: &Policy) -> Result<Proven, Rejected> {
         let malformed = |reason| Rejected::Malformed { reason };
         match self.kind {
             Kind::Bound => {

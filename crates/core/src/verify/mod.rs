@@ -1,13 +1,14 @@
 //! Bytes of a token to [`Verified`] or [`Rejected`].
 //!
 //! Three steps, each a value: [`open`] (is it ours at all?), [`Candidate::prove`] (what does the
-//! signature prove? this may be cached), [`decide`] (does it hold now, against the live objects? this
+//! signature prove? [`Seen`] remembers which signatures held), [`decide`] (does it hold now, against the live objects? this
 //! may never be cached).
 //!
 //! Invariant: `Verified` has no public constructor. A refusal holds its evidence as fields, and its
 //! Display is Kubernetes 1.36's text.
 
 mod verdict;
+mod seen;
 mod candidate;
 mod binding;
 mod legacy;
@@ -15,6 +16,7 @@ mod decide;
 
 pub use candidate::{Candidate, Proven, open};
 pub use decide::decide;
+pub use seen::{Digest, Seen};
 pub use verdict::{Kind, LegacyUse, Rejected, Staleness, Verified};
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Lab {
         let candidate = open(token, &self.policy)?;
         let now = UnixTime::from_millis(at_millis);
         let decided = candidate
-            .prove(&self.keys, &self.policy)
+            .prove(&self.keys, &self.policy, &Digest::default(), &Seen::default())
             .and_then(|p| decide(&p, &[0; 32], &[], found, &self.policy, now));
         Some(decided)
     }
@@ -242,7 +242,10 @@ fn audiences_are_intersected_in_the_order_asked() {
     let lab = Lab::new();
     let claims = Claims { audiences: vec!["b".to_owned(), "a".to_owned()], ..pod_bound() };
     let token = lab.token(&claims);
-    let proven = open(token.expose(), &lab.policy).unwrap().prove(&lab.keys, &lab.policy).unwrap();
+    let proven = open(token.expose(), &lab.policy)
+        .unwrap()
+        .prove(&lab.keys, &lab.policy, &Digest::default(), &Seen::default())
+        .unwrap();
     let ask = |asked: &[&str]| {
         let asked: Vec<String> = asked.iter().map(|s| (*s).to_owned()).collect();
         decide(&proven, &[0; 32], &asked, &live(), &lab.policy, UnixTime::from_seconds(NOW))

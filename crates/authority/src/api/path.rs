@@ -1,0 +1,166 @@
+//! A method and a URL to what is asked for.
+//!
+//! Kubernetes 1.36 (apiserver/pkg/endpoints/request/requestinfo.go): the verb follows from the method and
+//! from whether a name is given; a namespace's own name stands as its namespace too.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+/// What a request asks for, as authorization sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestInfo {
+    /// The whole path, decoded.
+    pub path: String,
+    /// get, list, watch, create, update, patch, delete, deletecollection; lower-case method outside resources.
+    pub verb: &'static str,
+    /// The resource; `None` for paths such as `/healthz` and for discovery.
+    pub resource: Option<ResourcePath>,
+}
+
+/// A resource in a URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourcePath {
+    /// API group; empty: core.
+    pub group: String,
+    /// API version.
+    pub version: String,
+    /// Namespace; empty: cluster scope or all namespaces.
+    pub namespace: String,
+    /// Plural.
+    pub plural: String,
+    /// Name; empty for a collection.
+    pub name: String,
+    /// Such as `token`; may hold slashes.
+    pub subresource: String,
+}
+
+/// The parameters of a query, decoded, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads the part after `?`.
+    pub fn parse(text: Option<&str>) -> Self {
+        Self(form_urlencoded::parse(text.unwrap_or("").as_bytes()).into_owned().collect())
+    }
+    /// The first value of a parameter; empty counts as absent, as in Kubernetes.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+    }
+    /// Whether a boolean parameter is set; `?watch` alone counts.
+    pub fn flag(&self, name: &str) -> bool {
+        let value = self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        value.is_some_and(|v| !matches!(v, "false" | "0" | "False" | "FALSE" | "f" | "F"))
+    }
+    /// Every value of a parameter.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// Reads a request line; `None` when the path is not UTF-8 once decoded.
+pub fn parse(method: &Method, path: &str, query: &Query) -> Option<RequestInfo> {
+    let decoded = percent_decode_str(path).decode_utf8().ok()?.into_owned();
+    let raw: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let mut parts = Vec::with_capacity(raw.len());
+    for part in raw {
+        parts.push(percent_decode_str(part).decode_utf8().ok()?.into_owned());
+    }
+    let rest = match parts.first().map(String::as_str) {
+        Some("api") if parts.len() >= 3 => Some((String::new(), parts[1].clone(), parts.split_off(2))),
+        Some("apis") if parts.len() >= 4 => Some((parts[1].clone(), parts[2].clone(), parts.split_off(3))),
+        _ => None,
+    };
+    let Some((group, version, rest)) = rest.filter(|(_, _, rest)| !rest[0].is_empty()) else {
+        return Some(RequestInfo { path: decoded, verb: plain_verb(method), resource: None });
+    };
+    let resource = resource(group, version, rest);
+    let verb = verb(method, &resource, query);
+    Some(RequestInfo { path: decoded, verb, resource: Some(resource) })
+}
+
+fn resource(group: String, version: String, mut parts: Vec<String>) -> ResourcePath {
+    // A trailing slash asks for the same thing.
+    while parts.len() > 1 && parts.last().is_some_and(String::is_empty) {
+        parts.pop();
+    }
+    let mut out = ResourcePath { group, version, ..ResourcePath::default() };
+    let own = ["status", "finalize"];
+    if parts[0] == "namespaces" && parts.len() > 1 {
+        out.namespace.clone_from(&parts[1]);
+        if parts.len() > 2 && !own.contains(&parts[2].as_str()) {
+            parts.drain(..2);
+        }
+    }
+    let mut parts = parts.into_iter();
+    out.plural = parts.next().unwrap_or_default();
+    out.name = parts.next().unwrap_or_default();
+    out.subresource = parts.collect::<Vec<_>>().join("/");
+    out
+}
+
+fn plain_verb(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "get",
+        "HEAD" => "head",
+        "POST" => "post",
+        "PUT" => "put",
+        "PATCH" => "patch",
+        "DELETE" => "delete",
+        "OPTIONS" => "options",
+        _ => "",
+    }
+}
+
+fn verb(method: &Method, resource: &ResourcePath, query: &Query) -> &'static str {
+    let named = !resource.name.is_empty();
+    match method.as_str() {
+        "POST" => "create",
+        "GET" | "HEAD" if named => "get",
+        "GET" | "HEAD" if query.flag("watch") => "watch",
+        "GET" | "HEAD" => "list",
+        "PUT" => "update",
+        "PATCH" => "patch",
+        "DELETE" if named => "delete",
+        "DELETE" => "deletecollection",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let cases: [(&str, &str, &str, &str); 14] = [
+            ("GET", "/api/v1/namespaces", "list", "|v1||namespaces||"),
+            ("GET", "/api/v1/namespaces/a", "get", "|v1|a|namespaces|a|"),
+            ("GET", "/api/v1/namespaces/a/", "get", "|v1|a|namespaces|a|"),
+            ("PUT", "/api/v1/namespaces/a/finalize", "update", "|v1|a|namespaces|a|finalize"),
+            ("GET", "/api/v1/namespaces/a/pods", "list", "|v1|a|pods||"),
+            ("GET", "/api/v1/pods?watch=1", "watch", "|v1||pods||"),
+            ("DELETE", "/api/v1/namespaces/a/pods", "deletecollection", "|v1|a|pods||"),
+            ("DELETE", "/api/v1/namespaces/a/pods/b", "delete", "|v1|a|pods|b|"),
+            ("POST", "/api/v1/namespaces/a/serviceaccounts/b/token", "create", "|v1|a|serviceaccounts|b|token"),
+            ("PATCH", "/apis/g/v2/things/x%2Fy", "patch", "g|v2||things|x/y|"),
+            ("GET", "/api/v1/nodes/n/proxy/a/b", "get", "|v1||nodes|n|proxy/a/b"),
+            ("GET", "/api/v1", "get", "-"),
+            ("GET", "/apis/authentication.k8s.io/v1", "get", "-"),
+            ("GET", "/healthz", "get", "-"),
+        ];
+        for (method, url, verb, want) in cases {
+            let (path, query) = url.split_once('?').map_or((url, None), |(p, q)| (p, Some(q)));
+            let info = parse(&method.parse().unwrap(), path, &Query::parse(query)).unwrap();
+            let got = info.resource.map_or("-".to_owned(), |r| {
+                [r.group, r.version, r.namespace, r.plural, r.name, r.subresource].join("|")
+            });
+            assert_eq!((info.verb, got.as_str()), (verb, want), "{method} {url}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_refused() {
+        assert_eq!(parse(&Method::GET, "/api/v1/pods/%ff", &Query::default()), None);
+    }
+}
