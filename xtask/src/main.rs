@@ -1,1 +1,43 @@
-fn main() {}
+//! The project's chores, in Rust so that a newcomer needs cargo alone.
+//!
+//! `cargo xtask test` is the one command that proves a change; the others are its parts and the long
+//! measurements. Nothing here ships. Heavy work that needs the server (crash and load tests) lives in
+//! the `e2e` package and is only started from here, so that this crate builds in seconds.
+
+mod console;
+mod workspace;
+mod source;
+mod tidy;
+mod check;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Chores of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Run every check and test; the last line counts them. Exit 1: something failed; 3: something could not be run.
+    Test,
+    /// The same as `test`, under the name that CI scripts expect.
+    Ci,
+    /// Check the rules that no compiler checks: module order, file length, crate walls, leftovers.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().chore {
+        Chore::Test | Chore::Ci => check::everything(),
+        Chore::Tidy => tidy::chore(),
+    };
+    outcome.unwrap_or_else(|message| {
+        console::say(&format!("error: {message}"));
+        ExitCode::FAILURE
+    })
+}

@@ -142,7 +142,12 @@ mod tests {
             ("GET", "/api/v1/pods?watch=1", "watch", "|v1||pods||"),
             ("DELETE", "/api/v1/namespaces/a/pods", "deletecollection", "|v1|a|pods||"),
             ("DELETE", "/api/v1/namespaces/a/pods/b", "delete", "|v1|a|pods|b|"),
-            ("POST", "/api/v1/namespaces/a/serviceaccounts/b/token", "create", "|v1|a|serviceaccounts|b|token"),
+            (
+                "POST",
+                "/api/v1/namespaces/a/serviceaccounts/b/token",
+                "create",
+                "|v1|a|serviceaccounts|b|token",
+            ),
             ("PATCH", "/apis/g/v2/things/x%2Fy", "patch", "g|v2||things|x/y|"),
             ("GET", "/api/v1/nodes/n/proxy/a/b", "get", "|v1||nodes|n|proxy/a/b"),
             ("GET", "/api/v1", "get", "-"),

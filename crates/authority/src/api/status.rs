@@ -68,7 +68,9 @@ impl Cause {
             Fault::Forbidden(why) => format!("Forbidden: {why}"),
             Fault::TooLong(why) => format!("Too long: {why}"),
             Fault::Duplicate(value) => format!("Duplicate value: {value}"),
-            Fault::NotSupported(value, list) => format!("Unsupported value: {value}: supported values: {list}"),
+            Fault::NotSupported(value, list) => {
+                format!("Unsupported value: {value}: supported values: {list}")
+            }
         }
     }
 }
@@ -233,7 +235,8 @@ impl ApiError {
             }
             Self::NamespaceTerminating(a, why) => {
                 about(a);
-                let cause = json!({"reason": "NamespaceTerminating", "message": why, "field": "metadata.namespace"});
+                let cause =
+                    json!({"reason": "NamespaceTerminating", "message": why, "field": "metadata.namespace"});
                 details.insert("causes".to_owned(), json!([cause]));
             }
             Self::Invalid(a, causes) => {

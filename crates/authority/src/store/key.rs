@@ -58,7 +58,7 @@ impl Key {
     }
 
     /// Reads a key back from its text, as stored.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (at, _) = text.match_indices('/').nth(1)?;
         let (namespace, name) = text[at + 1..].split_once('/')?;
         Self::new(&text[..at], namespace, name).ok()

@@ -21,6 +21,7 @@ struct State {
     syncs: u64,
     /// Operation from which on every write and sync fails, and how.
     fails: Option<(u64, io::ErrorKind)>,
+    syncs_fail: bool,
 }
 
 /// A disk in memory.
@@ -64,16 +65,19 @@ impl SimDisk {
         state.fails = Some((state.operations + operations, kind));
     }
 
+    /// From now on every sync fails.
+    pub(super) fn fail_syncs(&self) {
+        self.0.lock().unwrap().syncs_fail = true;
+    }
+
     pub(super) fn heal(&self) {
-        self.0.lock().unwrap().fails = None;
+        let mut state = self.0.lock().unwrap();
+        state.fails = None;
+        state.syncs_fail = false;
     }
 
     pub(super) fn syncs(&self) -> u64 {
         self.0.lock().unwrap().syncs
-    }
-
-    pub(super) fn operations(&self) -> u64 {
-        self.0.lock().unwrap().operations
     }
 
     fn change(&self, write: Write) -> io::Result<()> {
@@ -120,6 +124,9 @@ impl StorageBackend for SimDisk {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
         state.step()?;
+        if state.syncs_fail {
+            return Err(io::ErrorKind::Other.into());
+        }
         state.syncs += 1;
         state.synced = state.current();
         state.unsynced.clear();

@@ -13,7 +13,7 @@ use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 use x509_parser::public_key::PublicKey as Parsed;
 
 /// Why bytes are no key that can verify tokens.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
     /// Not a DER SubjectPublicKeyInfo.
     #[error("not a DER SubjectPublicKeyInfo")]

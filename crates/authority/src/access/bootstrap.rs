@@ -1,0 +1,169 @@
+//! Roles and bindings that a fresh server has, and that a later start puts right.
+//!
+//! Names and meanings are Kubernetes 1.36's, cut to the resources this server knows. A role whose annotation
+//! `rbac.authorization.kubernetes.io/autoupdate` says `false` is left as its owner made it.
+
+use crate::api::status::ApiError;
+use crate::objects::kind::text;
+use crate::objects::kinds::{CLUSTER_ROLE, CLUSTER_ROLE_BINDING, NAMESPACE};
+use crate::objects::{Kind, Registry};
+use serde_json::{Value, json};
+
+/// Role, verbs, API groups, resources (or paths, when they begin with `/`).
+type Grant = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
+const READ: &[&str] = &["get", "list", "watch"];
+const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
+const RBAC: &[&str] = &["rbac.authorization.k8s.io"];
+const CORE: &[&str] = &[""];
+
+const GRANTS: &[Grant] = &[
+    ("cluster-admin", &["*"], &["*"], &["*"]),
+    ("cluster-admin", &["*"], &[], &["/*"]),
+    (
+        "system:discovery",
+        &["get"],
+        &[],
+        &[
+            "/api",
+            "/api/*",
+            "/apis",
+            "/apis/*",
+            "/healthz",
+            "/livez",
+            "/openapi",
+            "/openapi/*",
+            "/readyz",
+            "/version",
+            "/version/",
+        ],
+    ),
+    ("system:public-info-viewer", &["get"], &[], &["/healthz", "/livez", "/readyz", "/version", "/version/"]),
+    (
+        "system:basic-user",
+        &["create"],
+        &["authorization.k8s.io"],
+        &["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+    ),
+    ("system:basic-user", &["create"], &["authentication.k8s.io"], &["selfsubjectreviews"]),
+    (
+        "system:service-account-issuer-discovery",
+        &["get"],
+        &[],
+        &[
+            "/.well-known/openid-configuration",
+            "/.well-known/openid-configuration/",
+            "/openid/v1/jwks",
+            "/openid/v1/jwks/",
+        ],
+    ),
+    ("system:auth-delegator", &["create"], &["authentication.k8s.io"], &["tokenreviews"]),
+    ("system:auth-delegator", &["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+    ("view", READ, CORE, &["configmaps", "namespaces", "pods", "pods/status", "serviceaccounts"]),
+    ("edit", READ, CORE, &["configmaps", "namespaces", "pods", "pods/status", "secrets", "serviceaccounts"]),
+    ("edit", WRITE, CORE, &["configmaps", "pods", "secrets", "serviceaccounts"]),
+    ("edit", &["create"], CORE, &["serviceaccounts/token"]),
+    ("edit", &["impersonate"], CORE, &["serviceaccounts"]),
+    ("admin", READ, CORE, &["configmaps", "namespaces", "pods", "pods/status", "secrets", "serviceaccounts"]),
+    ("admin", WRITE, CORE, &["configmaps", "pods", "secrets", "serviceaccounts"]),
+    ("admin", &["create"], CORE, &["serviceaccounts/token"]),
+    ("admin", &["impersonate"], CORE, &["serviceaccounts"]),
+    ("admin", READ, RBAC, &["roles", "rolebindings"]),
+    ("admin", WRITE, RBAC, &["roles", "rolebindings"]),
+];
+
+/// Binding and role of the same name, group.
+const BINDINGS: &[(&str, &str)] = &[
+    ("cluster-admin", "system:masters"),
+    ("system:discovery", "system:authenticated"),
+    ("system:basic-user", "system:authenticated"),
+    ("system:public-info-viewer", "system:authenticated"),
+    ("system:public-info-viewer", "system:unauthenticated"),
+    ("system:service-account-issuer-discovery", "system:serviceaccounts"),
+];
+
+/// Namespaces every server has.
+const NAMESPACES: &[&str] = &["default", "kube-system", "kube-public"];
+
+const AUTOUPDATE: &str = "/metadata/annotations/rbac.authorization.kubernetes.io~1autoupdate";
+
+/// Makes what is missing, and puts right what is ours.
+///
+/// # Errors
+/// When the store fails.
+pub async fn ensure(registry: &Registry) -> Result<(), ApiError> {
+    for name in NAMESPACES {
+        put_right(registry, &NAMESPACE, json!({"metadata": {"name": name}}), |_, _| true).await?;
+    }
+    let mut names: Vec<&str> = GRANTS.iter().map(|(role, ..)| *role).collect();
+    names.dedup();
+    for name in names {
+        let same = |old: &Value, new: &Value| old["rules"] == new["rules"];
+        put_right(registry, &CLUSTER_ROLE, role(name), same).await?;
+    }
+    let mut names: Vec<&str> = BINDINGS.iter().map(|(role, _)| *role).collect();
+    names.dedup();
+    for name in names {
+        let same = |old: &Value, new: &Value| old["subjects"] == new["subjects"];
+        put_right(registry, &CLUSTER_ROLE_BINDING, binding(name), same).await?;
+    }
+    Ok(())
+}
+
+fn metadata(name: &str) -> Value {
+    json!({
+        "name": name,
+        "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
+        "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
+    })
+}
+
+fn role(name: &str) -> Value {
+    let rules: Vec<Value> = GRANTS
+        .iter()
+        .filter(|(role, ..)| *role == name)
+        .map(|(_, verbs, groups, resources)| match groups {
+            [] => json!({"verbs": verbs, "nonResourceURLs": resources}),
+            _ => json!({"verbs": verbs, "apiGroups": groups, "resources": resources}),
+        })
+        .collect();
+    json!({"metadata": metadata(name), "rules": rules})
+}
+
+fn binding(name: &str) -> Value {
+    let subjects: Vec<Value> = BINDINGS
+        .iter()
+        .filter(|(role, _)| *role == name)
+        .map(|(_, group)| json!({"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": group}))
+        .collect();
+    json!({
+        "metadata": metadata(name),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": subjects,
+    })
+}
+
+async fn put_right(
+    registry: &Registry,
+    kind: &Kind,
+    wanted: Value,
+    same: impl Fn(&Value, &Value) -> bool,
+) -> Result<(), ApiError> {
+    let name = text(&wanted, "/metadata/name").to_owned();
+    match registry.get(kind, "", &name) {
+        Err(ApiError::NotFound(_)) => match registry.create(kind, "", wanted, false).await {
+            Ok(_) | Err(ApiError::AlreadyExists(_)) => Ok(()),
+            Err(error) => Err(error),
+        },
+        Ok(old) if text(&old, AUTOUPDATE) == "false" || same(&old, &wanted) => Ok(()),
+        Ok(mut old) => {
+            for key in ["rules", "subjects"] {
+                if !wanted[key].is_null() {
+                    old[key] = wanted[key].clone();
+                }
+            }
+            registry.update(kind, "", &name, old, false).await.map(|_| ())
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,88 @@
+//! A TokenRequest to a token: look up, decide, sign, seal.
+
+use super::Tokens;
+use crate::signer::SignError;
+use crate::store::{IndexRow, Key, View};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jeton_core::claims::payload;
+use jeton_core::issue::{Ask, Bound, Draft, IssueError, IssueSnapshot, SealError, bound, draft, seal};
+use jeton_core::lookup::{Found, FoundPod};
+use jeton_core::secret::TokenText;
+use jeton_core::time::UnixTime;
+use uuid::Uuid;
+
+/// A token, and what the answer says beside it.
+#[derive(Debug)]
+pub struct Issued {
+    /// What was decided.
+    pub draft: Draft,
+    /// The token.
+    pub token: TokenText,
+    /// The moment of the decision.
+    pub now: UnixTime,
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IssueFailure {
+    /// The request is refused.
+    #[error("refused")]
+    Refused(#[source] IssueError),
+    /// The signer failed.
+    #[error("failed to generate token: {0}")]
+    Sign(SignError),
+    /// What the signer gave back cannot be a token.
+    #[error("failed to generate token: {0}")]
+    Seal(SealError),
+}
+
+/// Issues a token.
+///
+/// # Errors
+/// [`IssueFailure`] holds the evidence.
+pub fn issue(tokens: &Tokens, ask: &Ask<'_>) -> Result<Issued, IssueFailure> {
+    let now = tokens.clock.now();
+    let found = tokens.store.index().read(|view| look_up(view, ask));
+    let draft = draft(ask, &found, &tokens.policy, now, Uuid::new_v4()).map_err(IssueFailure::Refused)?;
+    let body = URL_SAFE_NO_PAD.encode(payload(&draft.claims));
+    let signed = tokens.signer.sign(&body).map_err(IssueFailure::Sign)?;
+    let verify = tokens.signer.is_outside();
+    let token = seal(&draft.claims, signed.signing_input, &signed.signature, &tokens.keys, verify)
+        .map_err(IssueFailure::Seal)?;
+    Ok(Issued { draft, token, now })
+}
+
+pub(super) fn row(view: &View<'_>, resource: &str, namespace: &str, name: &str) -> Option<IndexRow> {
+    view.row(&Key::new(resource, namespace, name).ok()?)
+}
+
+pub(super) fn found(row: &IndexRow) -> Found {
+    Found { uid: row.uid, deletion: row.deletion }
+}
+
+fn look_up(view: &View<'_>, ask: &Ask<'_>) -> IssueSnapshot {
+    let mut snapshot = IssueSnapshot {
+        account: row(view, "core/serviceaccounts", ask.namespace, ask.account).as_ref().map(found),
+        ..IssueSnapshot::default()
+    };
+    let Some((kind, name)) = ask.bound.and_then(|b| Some((bound(b).ok()?, b.name.as_str()))) else {
+        return snapshot;
+    };
+    match kind {
+        Bound::Pod => {
+            let Some(pod) = row(view, "core/pods", ask.namespace, name) else { return snapshot };
+            let node = pod.node.as_deref();
+            snapshot.node = node.and_then(|n| row(view, "core/nodes", "", n)).as_ref().map(found);
+            snapshot.pod = Some(FoundPod {
+                object: found(&pod),
+                account: pod.account.as_deref().unwrap_or_default().to_owned(),
+                node: node.map(str::to_owned),
+            });
+        }
+        Bound::Secret => {
+            snapshot.secret = row(view, "core/secrets", ask.namespace, name).as_ref().map(found);
+        }
+        Bound::Node => snapshot.node = row(view, "core/nodes", "", name).as_ref().map(found),
+    }
+    snapshot
+}

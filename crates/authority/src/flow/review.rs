@@ -1,0 +1,86 @@
+//! A token to a verdict: take apart, prove, look up, decide.
+
+use super::Tokens;
+use super::issue::{found, row};
+use crate::store::{IndexRow, Key};
+use aws_lc_rs::digest::{SHA256, digest};
+use jeton_core::lookup::{FoundTokenSecret, Snapshot, Wanted};
+use jeton_core::verify::{Digest, Kind, Rejected, Verified, decide, open};
+use serde_json::Value;
+
+/// Why a token is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is none of ours. Kubernetes 1.36: the words of any unknown bearer token.
+    #[error("invalid bearer token")]
+    NotOurs,
+    /// It is ours, and does not hold. Kubernetes 1.36 puts both texts in brackets.
+    #[error("[invalid bearer token, {0}]")]
+    Rejected(Rejected),
+}
+
+/// Verifies a token for the audiences asked for (none: the API server's).
+///
+/// # Errors
+/// [`Refused`] holds the evidence.
+pub fn review(tokens: &Tokens, token: &str, asked: &[String]) -> Result<Verified, Refused> {
+    let candidate = open(token, &tokens.policy).ok_or(Refused::NotOurs)?;
+    let digest = sha256(token);
+    let proven =
+        candidate.prove(&tokens.keys, &tokens.policy, &digest, &tokens.seen).map_err(Refused::Rejected)?;
+    let wanted = proven.wanted();
+    let snapshot = match proven.kind() {
+        Kind::Bound => look_up(tokens, &wanted),
+        Kind::Legacy => look_up_legacy(tokens, &wanted),
+    };
+    decide(&proven, &digest, asked, &snapshot, &tokens.policy, tokens.clock.now()).map_err(Refused::Rejected)
+}
+
+fn sha256(token: &str) -> Digest {
+    let mut out = Digest::default();
+    out.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    out
+}
+
+fn look_up(tokens: &Tokens, wanted: &Wanted<'_>) -> Snapshot {
+    tokens.store.index().read(|view| {
+        let get = |resource: &str, namespace: &str, name: Option<&str>| {
+            row(view, resource, namespace, name?).as_ref().map(found)
+        };
+        Snapshot {
+            account: get("core/serviceaccounts", wanted.namespace, Some(wanted.account)),
+            secret: get("core/secrets", wanted.namespace, wanted.secret),
+            pod: get("core/pods", wanted.namespace, wanted.pod),
+            node: get("core/nodes", "", wanted.node),
+            token_secret: None,
+        }
+    })
+}
+
+/// A legacy token is rare, so its Secret and account are read whole; the index still has the last word on whether
+/// they exist.
+fn look_up_legacy(tokens: &Tokens, wanted: &Wanted<'_>) -> Snapshot {
+    let snapshot = look_up(tokens, wanted);
+    let name = wanted.secret.unwrap_or_default();
+    let read = |resource: &str, name: &str| -> Option<Value> {
+        let key = Key::new(resource, wanted.namespace, name).ok()?;
+        serde_json::from_slice(&tokens.store.get(&key).ok()??.body).ok()
+    };
+    let (Some(secret), account) = (read("core/secrets", name), read("core/serviceaccounts", wanted.account))
+    else {
+        return snapshot;
+    };
+    let row: Option<IndexRow> =
+        tokens.store.index().read(|view| row(view, "core/secrets", wanted.namespace, name));
+    let label =
+        |key: &str| secret["metadata"]["labels"][key].as_str().filter(|v| !v.is_empty()).map(str::to_owned);
+    let listed = account.as_ref().and_then(|a| a["secrets"].as_array());
+    let token_secret = row.map(|row| FoundTokenSecret {
+        object: found(&row),
+        token_digest: row.token_digest,
+        invalid_since: label("kubernetes.io/legacy-token-invalid-since"),
+        last_used: label("kubernetes.io/legacy-token-last-used"),
+        auto_generated: listed.is_some_and(|all| all.iter().any(|s| s["name"] == name)),
+    });
+    Snapshot { token_secret, ..snapshot }
+}

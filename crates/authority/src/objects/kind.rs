@@ -1,0 +1,135 @@
+//! What the registry must know of a kind. A kind is one constant in one small file of `kinds/`.
+
+use crate::api::status::Cause;
+use crate::store::IndexRow;
+use jeton_core::ident;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// The facts of an object that its index row adds to uid and deletion time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// A pod's service account, or the account a token Secret belongs to.
+    pub account: Option<String>,
+    /// The node a pod runs on.
+    pub node: Option<String>,
+    /// SHA-256 of the token in a Secret.
+    pub token_digest: Option<[u8; 32]>,
+    /// A namespace that takes no new content.
+    pub terminating: bool,
+}
+
+/// A kind of object, as data and small pure functions.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    /// API group; empty: core.
+    pub group: &'static str,
+    /// API version.
+    pub version: &'static str,
+    /// Kind, as in `kind:`.
+    pub kind: &'static str,
+    /// Plural, as in URLs.
+    pub plural: &'static str,
+    /// Singular, as kubectl accepts it.
+    pub singular: &'static str,
+    /// Short names, as kubectl accepts them.
+    pub short_names: &'static [&'static str],
+    /// Groups of kinds, such as `all`.
+    pub categories: &'static [&'static str],
+    /// Whether its objects live in namespaces.
+    pub namespaced: bool,
+    /// Where its objects stand in the store: `<group or core>/<plural>`.
+    pub stored_as: &'static str,
+    /// Whether a whole collection can be deleted at once.
+    pub deletes_collections: bool,
+    /// Whether deleting answers with the object instead of a Status.
+    pub returns_deleted: bool,
+    /// The rule for its names; the error is Kubernetes' text.
+    pub name: fn(&str) -> Result<(), String>,
+    /// Fills in defaults and takes out what clients may not set. Second: the object before an update.
+    pub prepare: fn(&mut Value, Option<&Value>),
+    /// Finds what is wrong. Second: the object before an update.
+    pub check: fn(&Value, Option<&Value>, &mut Vec<Cause>),
+    /// The facts for the index.
+    pub facts: fn(&Value) -> Facts,
+    /// Seconds a deletion waits for the object to end by itself; first the object, then what was asked for.
+    pub grace: fn(&Value, Option<i64>) -> i64,
+    /// Whether something beside `metadata.finalizers` holds the object when it is deleted.
+    pub held: fn(&Value) -> bool,
+    /// What else changes when an object is marked as going away.
+    pub on_mark: fn(&mut Value),
+    /// A field that a field selector may name, beside `metadata.name` and `metadata.namespace`; `None`: no such field.
+    pub field: fn(&Value, &str) -> Option<String>,
+}
+
+/// What most kinds have.
+pub const PLAIN: Kind = Kind {
+    group: "",
+    version: "v1",
+    kind: "",
+    plural: "",
+    singular: "",
+    short_names: &[],
+    categories: &[],
+    namespaced: true,
+    stored_as: "",
+    deletes_collections: true,
+    returns_deleted: false,
+    name: ident::dns_subdomain,
+    prepare: |_, _| {},
+    check: |_, _, _| {},
+    facts: |_| Facts { account: None, node: None, token_digest: None, terminating: false },
+    grace: |_, _| 0,
+    held: |_| false,
+    on_mark: |_| {},
+    field: |_, _| None,
+};
+
+impl Kind {
+    /// `v1`, or `rbac.authorization.k8s.io/v1`.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// The index row of an object of this kind.
+    pub fn row(&self, object: &Value) -> IndexRow {
+        let facts = (self.facts)(object);
+        let metadata = &object["metadata"];
+        let deletion = metadata["deletionTimestamp"].as_str();
+        IndexRow {
+            uid: metadata["uid"].as_str().and_then(|u| Uuid::try_parse(u).ok()).unwrap_or_default(),
+            deletion: deletion
+                .and_then(jeton_core::time::UnixTime::parse_rfc3339)
+                .map(jeton_core::time::UnixTime::seconds),
+            account: facts.account.map(Into::into),
+            node: facts.node.map(Into::into),
+            token_digest: facts.token_digest,
+            terminating: facts.terminating,
+        }
+    }
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kind({} {})", self.api_version(), self.kind)
+    }
+}
+
+/// Sets a member of an object where it is absent, null or an empty text.
+pub fn default_to(object: &mut Value, key: &str, value: impl Into<Value>) {
+    if let Some(map) = object.as_object_mut() {
+        let empty = map.get(key).is_none_or(|v| v.is_null() || v.as_str() == Some(""));
+        if empty {
+            map.insert(key.to_owned(), value.into());
+        }
+    }
+}
+
+/// A text member; empty when absent.
+pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}

@@ -1,0 +1,391 @@
+//! Reading and writing objects of any kind.
+//!
+//! Invariant: a write is one transaction that names what it assumes (absent, or a revision), so two writers cannot
+//! overwrite each other unseen; a create also assumes its namespace.
+
+use super::kind::Kind;
+use super::kinds::NAMESPACE;
+use super::meta;
+use super::selector::Selector;
+use crate::api::status::{About, ApiError};
+use crate::clock::Clock;
+use crate::store::{Change, CommitError, Expect, Key, Store, StoreError, Stored, Txn};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use uuid::Uuid;
+
+/// Times a write is tried again when another writer came first and the client assumed nothing.
+pub(super) const MAX_RETRIES: usize = 32;
+/// Objects read from the store at a time while a list is made.
+const PAGE_ITEMS: usize = 500;
+
+/// The objects of a server.
+pub struct Registry {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    rbac_changes: AtomicU64,
+}
+
+/// What part of a collection is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct ListOptions {
+    /// Which objects.
+    pub selector: Selector,
+    /// Most objects at once; 0: all.
+    pub limit: usize,
+    /// Where the list before ended.
+    pub after: Option<String>,
+}
+
+/// A part of a collection.
+#[derive(Debug)]
+pub struct List {
+    /// The objects.
+    pub items: Vec<Value>,
+    /// Revision they were read at.
+    pub revision: u64,
+    /// Where to go on; absent at the end.
+    pub next: Option<String>,
+}
+
+impl Registry {
+    /// Objects in `store`.
+    pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
+        Self { store, clock, rbac_changes: AtomicU64::new(1) }
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The clock that stamps objects.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Grows with every change of a role or binding.
+    pub fn rbac_changes(&self) -> u64 {
+        self.rbac_changes.load(Ordering::SeqCst)
+    }
+
+    /// Reads one object.
+    ///
+    /// # Errors
+    /// NotFound; Unavailable when the store fails.
+    pub fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Value, ApiError> {
+        let stored = self.stored(kind, namespace, name)?;
+        decode(&stored)
+    }
+
+    pub(super) fn stored(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Stored, ApiError> {
+        let key = key(kind, namespace, name)?;
+        let found = self.store.get(&key).map_err(unavailable)?;
+        found.ok_or_else(|| ApiError::NotFound(about(kind, name)))
+    }
+
+    /// Reads a collection; `namespace` empty: all of them.
+    ///
+    /// # Errors
+    /// BadRequest for a selector that does not fit; Expired for a continuation that cannot be read.
+    pub fn list(&self, kind: &Kind, namespace: &str, options: &ListOptions) -> Result<List, ApiError> {
+        let prefix = match namespace {
+            "" => Key::prefix_all(kind.stored_as),
+            _ => Key::prefix_ns(kind.stored_as, namespace),
+        };
+        let mut after = match &options.after {
+            Some(token) => Some(continuation(token)?),
+            None => None,
+        };
+        let mut list = List { items: Vec::new(), revision: 0, next: None };
+        loop {
+            let page = self.store.list(&prefix, after.as_ref(), PAGE_ITEMS).map_err(unavailable)?;
+            list.revision = list.revision.max(page.revision);
+            for (key, stored) in page.items {
+                if options.limit > 0 && list.items.len() >= options.limit {
+                    list.next = after.as_ref().map(|key| URL_SAFE_NO_PAD.encode(key.as_str()));
+                    return Ok(list);
+                }
+                let object = decode(&stored)?;
+                if options.selector.matches(kind, &object).map_err(ApiError::BadRequest)? {
+                    list.items.push(object);
+                }
+                after = Some(key);
+            }
+            if !page.more {
+                return Ok(list);
+            }
+        }
+    }
+
+    /// Creates an object; gives back what was stored.
+    ///
+    /// # Errors
+    /// AlreadyExists, Invalid, NotFound for the namespace, Forbidden while it is terminating.
+    pub async fn create(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        body: Value,
+        dry_run: bool,
+    ) -> Result<Value, ApiError> {
+        meta::check_namespace(&body, namespace)?;
+        for _ in 0..MAX_RETRIES {
+            let mut object = body.clone();
+            meta::stamp_new(&mut object, namespace, self.clock.now(), Uuid::new_v4());
+            (kind.prepare)(&mut object, None);
+            let mut causes = Vec::new();
+            meta::check(kind, &object, &mut causes);
+            (kind.check)(&object, None, &mut causes);
+            meta::refuse(kind, &object, causes)?;
+            let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            let checks = self.namespace_open(kind, namespace, &name)?;
+            let key = key(kind, namespace, &name)?;
+            if dry_run {
+                if self.store.index().row(&key).is_some() {
+                    return Err(ApiError::AlreadyExists(about(kind, &name)));
+                }
+                return Ok(object);
+            }
+            match self.put(kind, &key, object, Expect::Absent, checks).await {
+                Ok(object) => return Ok(object),
+                Err(CommitError::Store(error)) => return Err(unavailable(error)),
+                Err(CommitError::Conflict { key: clash, .. }) if clash != key => {
+                    return Err(ApiError::NotFound(about(&NAMESPACE, namespace)));
+                }
+                Err(CommitError::Conflict { .. }) => {
+                    let generated = body["metadata"]["name"].as_str().unwrap_or("").is_empty();
+                    if !generated {
+                        return Err(ApiError::AlreadyExists(about(kind, &name)));
+                    }
+                }
+            }
+        }
+        Err(ApiError::TooManyRequests(1))
+    }
+
+    /// The namespace must be there, and not be going away.
+    ///
+    /// # Errors
+    /// NotFound, or NamespaceTerminating.
+    pub fn namespace_open(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Vec<(Key, Expect)>, ApiError> {
+        if !kind.namespaced {
+            return Ok(Vec::new());
+        }
+        let key = key(&NAMESPACE, "", namespace)?;
+        let Some(row) = self.store.index().row(&key) else {
+            return Err(ApiError::NotFound(about(&NAMESPACE, namespace)));
+        };
+        if row.terminating {
+            let why = format!(
+                "unable to create new content in namespace {namespace} because it is being terminated"
+            );
+            return Err(ApiError::NamespaceTerminating(about(kind, name), why));
+        }
+        Ok(vec![(key, Expect::Present)])
+    }
+
+    /// Replaces an object; gives back what was stored. A body without `resourceVersion` replaces whatever is there.
+    ///
+    /// # Errors
+    /// NotFound, Conflict, Invalid, BadRequest.
+    pub async fn update(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        name: &str,
+        body: Value,
+        dry_run: bool,
+    ) -> Result<Value, ApiError> {
+        meta::check_namespace(&body, namespace)?;
+        let given = body["metadata"]["name"].as_str().unwrap_or("");
+        if given != name {
+            return Err(ApiError::BadRequest(format!(
+                "the name of the object ({given}) does not match the name on the URL ({name})"
+            )));
+        }
+        let assumed =
+            body["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty()).map(str::to_owned);
+        for _ in 0..MAX_RETRIES {
+            let stored = self.stored(kind, namespace, name)?;
+            let old = decode(&stored)?;
+            assumptions(kind, name, &body, &old)?;
+            let mut object = body.clone();
+            meta::stamp_update(&mut object, &old);
+            (kind.prepare)(&mut object, Some(&old));
+            let mut causes = Vec::new();
+            meta::check(kind, &object, &mut causes);
+            (kind.check)(&object, Some(&old), &mut causes);
+            meta::refuse(kind, &object, causes)?;
+            if dry_run || same(&object, &old) {
+                object["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
+                return Ok(object);
+            }
+            let key = key(kind, namespace, name)?;
+            let result = if super::delete::is_released(kind, &object) {
+                self.remove(kind, &key, object, stored.revision).await
+            } else {
+                self.put(kind, &key, object, Expect::Revision(stored.revision), Vec::new()).await
+            };
+            match result {
+                Ok(object) => return Ok(object),
+                Err(CommitError::Store(error)) => return Err(unavailable(error)),
+                Err(CommitError::Conflict { .. }) if assumed.is_some() => return Err(modified(kind, name)),
+                Err(CommitError::Conflict { .. }) => {}
+            }
+        }
+        Err(modified(kind, name))
+    }
+
+    /// Writes an object whose own finalizers changed (`spec.finalizers` of a namespace), and removes it when it is
+    /// going away and nobody holds it any more.
+    ///
+    /// # Errors
+    /// Conflict when it changed since it was read.
+    pub async fn finalize(&self, kind: &Kind, object: Value) -> Result<Value, ApiError> {
+        let metadata = |field: &str| object["metadata"][field].as_str().unwrap_or("").to_owned();
+        let (namespace, name) = (metadata("namespace"), metadata("name"));
+        let revision: u64 = metadata("resourceVersion").parse().map_err(|_| modified(kind, &name))?;
+        let key = key(kind, &namespace, &name)?;
+        let result = if super::delete::is_released(kind, &object) {
+            self.remove(kind, &key, object, revision).await
+        } else {
+            self.put(kind, &key, object, Expect::Revision(revision), Vec::new()).await
+        };
+        result.map_err(|error| match error {
+            CommitError::Store(error) => unavailable(error),
+            CommitError::Conflict { .. } => modified(kind, &name),
+        })
+    }
+
+    pub(super) async fn put(
+        &self,
+        kind: &Kind,
+        key: &Key,
+        mut object: Value,
+        expect: Expect,
+        checks: Vec<(Key, Expect)>,
+    ) -> Result<Value, CommitError> {
+        object["kind"] = json!(kind.kind);
+        object["apiVersion"] = json!(kind.api_version());
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("resourceVersion");
+        }
+        let body = serde_json::to_vec(&object).unwrap_or_default();
+        let change = Change::Put { key: key.clone(), body, row: kind.row(&object) };
+        let done = self.store.commit(Txn { checks, changes: vec![(change, expect)] }).await?;
+        self.changed(kind);
+        object["metadata"]["resourceVersion"] = json!(done.revision.to_string());
+        Ok(object)
+    }
+
+    pub(super) async fn remove(
+        &self,
+        kind: &Kind,
+        key: &Key,
+        mut object: Value,
+        revision: u64,
+    ) -> Result<Value, CommitError> {
+        let change = (Change::Delete { key: key.clone() }, Expect::Revision(revision));
+        let done = self.store.commit(Txn { checks: Vec::new(), changes: vec![change] }).await?;
+        self.changed(kind);
+        object["metadata"]["resourceVersion"] = json!(done.revision.to_string());
+        Ok(object)
+    }
+
+    fn changed(&self, kind: &Kind) {
+        if kind.group == "rbac.authorization.k8s.io" {
+            self.rbac_changes.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Registry(revision {})", self.store.revision())
+    }
+}
+
+/// Where an object stands in the store.
+///
+/// # Errors
+/// BadRequest for a name or namespace that cannot be one.
+pub fn key(kind: &Kind, namespace: &str, name: &str) -> Result<Key, ApiError> {
+    let namespace = if kind.namespaced { namespace } else { "" };
+    Key::new(kind.stored_as, namespace, name).map_err(|error| ApiError::BadRequest(error.to_string()))
+}
+
+/// The words of an answer about an object.
+pub fn about(kind: &Kind, name: &str) -> About {
+    About::new(kind.group, kind.plural, name)
+}
+
+/// An object with its revision.
+///
+/// # Errors
+/// Internal when the stored bytes are not an object.
+pub fn decode(stored: &Stored) -> Result<Value, ApiError> {
+    let mut object: Value = serde_json::from_slice(&stored.body)
+        .map_err(|_| ApiError::Internal("a stored object cannot be read".to_owned()))?;
+    object["metadata"]["resourceVersion"] = json!(stored.revision.to_string());
+    Ok(object)
+}
+
+pub(super) fn unavailable(error: StoreError) -> ApiError {
+    tracing::error!(error = &error as &dyn std::error::Error, "store");
+    match error {
+        StoreError::TooLarge { .. } => ApiError::BadRequest(error.to_string()),
+        StoreError::DiskFull(_) => ApiError::Unavailable("the disk of the store is full".to_owned()),
+        _ => ApiError::Unavailable("the store cannot be used; the server's log says why".to_owned()),
+    }
+}
+
+pub(super) fn modified(kind: &Kind, name: &str) -> ApiError {
+    let why = "the object has been modified; please apply your changes to the latest version and try again";
+    ApiError::Conflict(about(kind, name), why.to_owned())
+}
+
+/// Version and uid in a body must be those of the object.
+fn assumptions(kind: &Kind, name: &str, body: &Value, old: &Value) -> Result<(), ApiError> {
+    let given = |key: &str| body["metadata"][key].as_str().filter(|v| !v.is_empty());
+    let live = |key: &str| old["metadata"][key].as_str().unwrap_or("");
+    if given("resourceVersion").is_some_and(|v| v != live("resourceVersion")) {
+        return Err(modified(kind, name));
+    }
+    if let Some(uid) = given("uid").filter(|u| *u != live("uid")) {
+        let why =
+            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", live("uid"));
+        return Err(ApiError::Conflict(about(kind, name), why));
+    }
+    Ok(())
+}
+
+/// Whether an update changes nothing.
+fn same(new: &Value, old: &Value) -> bool {
+    let strip = |value: &Value| {
+        let mut value = value.clone();
+        if let Some(metadata) = value["metadata"].as_object_mut() {
+            metadata.remove("resourceVersion");
+        }
+        if let Some(map) = value.as_object_mut() {
+            map.remove("kind");
+            map.remove("apiVersion");
+        }
+        value
+    };
+    strip(new) == strip(old)
+}
+
+fn continuation(token: &str) -> Result<Key, ApiError> {
+    let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    text.and_then(|text| Key::parse(&text)).ok_or_else(|| {
+        ApiError::BadRequest("continue key is not valid: encoded key or version is malformed".to_owned())
+    })
+}

@@ -1,0 +1,125 @@
+//! Every check and test in one go, counted.
+//!
+//! Invariant: a check that did not run is never counted as passed, and the exit code follows the counts.
+
+use crate::{console, tidy, workspace};
+use std::io::{BufRead, BufReader};
+use std::process::{ExitCode, Stdio};
+use std::time::Instant;
+
+/// What was counted so far.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Count {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Count {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
+    fn one(passed: bool) -> Self {
+        Self { passed: passed.into(), failed: (!passed).into(), skipped: 0 }
+    }
+
+    fn exit(self) -> ExitCode {
+        match (self.failed, self.skipped) {
+            (0, 0) => ExitCode::SUCCESS,
+            (0, _) => ExitCode::from(3),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// A chore by name, and how to run it.
+type Chore = (&'static str, fn() -> Result<Count, String>);
+
+const CHORES: [Chore; 5] = [
+    ("format (cargo fmt --check)", || cargo(&["fmt", "--all", "--check"])),
+    ("rules (cargo xtask tidy)", || tidy::chore().map(|code| Count::one(code == ExitCode::SUCCESS))),
+    ("lints (cargo clippy)", || {
+        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+    }),
+    ("the binary that the tests start (cargo build)", || cargo(&["build", "--locked", "-p", "jeton"])),
+    ("tests (cargo test)", || tests(&["test", "--workspace", "--locked", "--no-fail-fast"])),
+];
+
+/// Runs all chores; prints the counts last.
+pub(crate) fn everything() -> Result<ExitCode, String> {
+    let mut all = Count::default();
+    for (name, run) in CHORES {
+        console::say(&format!("== {name}"));
+        let begun = Instant::now();
+        let count = run()?;
+        let seconds = begun.elapsed().as_secs();
+        console::say(&format!("== {name}: {} failed, {seconds} s", count.failed));
+        all.add(count);
+    }
+    console::say(&format!("{} passed, {} failed, {} skipped", all.passed, all.failed, all.skipped));
+    Ok(all.exit())
+}
+
+fn cargo(arguments: &[&str]) -> Result<Count, String> {
+    let status = workspace::cargo().args(arguments).status().map_err(|e| format!("cargo: {e}"))?;
+    Ok(Count::one(status.success()))
+}
+
+/// Runs cargo's tests, shows their output, and counts from the lines that end each test program.
+fn tests(arguments: &[&str]) -> Result<Count, String> {
+    let mut child = workspace::cargo()
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("cargo: {e}"))?;
+    let mut count = Count::default();
+    if let Some(out) = child.stdout.take() {
+        for line in BufReader::new(out).lines() {
+            let line = line.map_err(|e| format!("cargo test: {e}"))?;
+            count.add(counted(&line).unwrap_or_default());
+            if !line.ends_with("... ok") && !line.trim().is_empty() {
+                console::say(&line);
+            }
+        }
+    }
+    let status = child.wait().map_err(|e| format!("cargo test: {e}"))?;
+    if !status.success() && count.failed == 0 {
+        // Did not compile, or a test program died without its summary.
+        count.failed = 1;
+    }
+    Ok(count)
+}
+
+/// `test result: ok. 3 passed; 1 failed; 2 ignored; …` as counts.
+fn counted(line: &str) -> Option<Count> {
+    let rest = line.strip_prefix("test result: ")?;
+    let number = |word: &str| -> Option<u64> {
+        let before = rest.split(word).next()?.trim_end();
+        before.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    Some(Count { passed: number(" passed")?, failed: number(" failed")?, skipped: number(" ignored")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_come_from_the_summary_lines() {
+        let line = "test result: FAILED. 31 passed; 2 failed; 1 ignored; 0 measured; 4 filtered out; finished in 0.12s";
+        assert_eq!(counted(line), Some(Count { passed: 31, failed: 2, skipped: 1 }));
+        assert_eq!(counted("test a ... ok"), None);
+        assert_eq!(counted("test result: nonsense"), None);
+    }
+
+    #[test]
+    fn the_exit_code_follows_the_counts() {
+        for (failed, skipped, code) in [(0, 0, 0), (0, 1, 3), (1, 1, 1), (1, 0, 1)] {
+            let exit = Count { passed: 1, failed, skipped }.exit();
+            assert_eq!(exit, ExitCode::from(code));
+        }
+    }
+}
