@@ -2,9 +2,14 @@
 
 pub mod store;
 pub mod clock;
+pub mod pki;
 pub mod signer;
 pub mod flow;
 pub mod objects;
 pub mod access;
 pub mod controllers;
+pub mod health;
+pub mod config;
+pub mod edge;
 pub mod api;
+pub mod server;

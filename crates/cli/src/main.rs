@@ -1,1 +1,42 @@
-fn main() {}
+//! `jeton`: the command line.
+//!
+//! Purpose: arguments, environment, clock, exit codes and wiring. Left out on purpose: decisions.
+
+mod args;
+mod cmd;
+mod process;
+
+use args::{Args, Command};
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use std::process::ExitCode;
+
+/// Memory of a burst goes back to the system, which the default allocator does not do.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Misuse of the command line.
+const MISUSE: u8 = 64;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // A closed pipe is no reason to fail differently.
+            let _ = error.print();
+            return if help { ExitCode::SUCCESS } else { ExitCode::from(MISUSE) };
+        }
+    };
+    let outcome = match args.command {
+        Command::Serve(serve) => cmd::serve::run(&serve),
+        Command::Up(up) => cmd::up::run(&up),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "jeton", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    outcome.unwrap_or_else(|failure| {
+        process::complain(&failure);
+        ExitCode::from(failure.code)
+    })
+}

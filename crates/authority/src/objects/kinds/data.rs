@@ -4,19 +4,19 @@ use crate::api::status::{Cause, Fault};
 use serde_json::{Map, Value};
 
 /// Largest sum of all values, in bytes. Kubernetes 1.36: 1 MiB.
-pub const MAX_DATA_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_DATA_BYTES: usize = 1024 * 1024;
 /// Longest key, in bytes. Kubernetes 1.36: 253.
 const MAX_KEY_BYTES: usize = 253;
 
 const KEY_RULE: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
 /// The members of a map field.
-pub fn entries<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+pub(super) fn entries<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
     object.get(field).and_then(Value::as_object).into_iter().flat_map(Map::iter)
 }
 
 /// Checks the keys of a map field.
-pub fn keys(object: &Value, field: &str, causes: &mut Vec<Cause>) {
+pub(super) fn keys(object: &Value, field: &str, causes: &mut Vec<Cause>) {
     for (key, _) in entries(object, field) {
         let path = || format!("{field}[{key}]");
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -35,7 +35,7 @@ pub fn keys(object: &Value, field: &str, causes: &mut Vec<Cause>) {
 }
 
 /// Checks the sum of the values.
-pub fn size(bytes: usize, causes: &mut Vec<Cause>) {
+pub(super) fn size(bytes: usize, causes: &mut Vec<Cause>) {
     if bytes > MAX_DATA_BYTES {
         let fault = Fault::TooLong(format!("may not be more than {MAX_DATA_BYTES} bytes"));
         causes.push(Cause { field: "data".to_owned(), fault });
@@ -43,7 +43,7 @@ pub fn size(bytes: usize, causes: &mut Vec<Cause>) {
 }
 
 /// Checks that what was frozen stays: `immutable` itself, and the named fields.
-pub fn frozen(new: &Value, old: Option<&Value>, fields: &[&'static str], causes: &mut Vec<Cause>) {
+pub(super) fn frozen(new: &Value, old: Option<&Value>, fields: &[&'static str], causes: &mut Vec<Cause>) {
     let Some(old) = old.filter(|o| o["immutable"] == Value::Bool(true)) else { return };
     let why = "field is immutable when `immutable` is set";
     if new["immutable"] != Value::Bool(true) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Rules need verbs, and either resources with groups, or paths; paths only where the role is for the cluster.
-pub fn check_rules(new: &Value, namespaced: bool, causes: &mut Vec<Cause>) {
+pub(super) fn check_rules(new: &Value, namespaced: bool, causes: &mut Vec<Cause>) {
     let filled = |rule: &Value, key: &str| rule[key].as_array().is_some_and(|a| !a.is_empty());
     for (at, rule) in new["rules"].as_array().into_iter().flatten().enumerate() {
         let path = format!("rules[{at}]");
@@ -37,7 +37,7 @@ pub fn check_rules(new: &Value, namespaced: bool, causes: &mut Vec<Cause>) {
 }
 
 /// Users and groups stand in the RBAC group unless they say otherwise; so does the role.
-pub fn default_subjects(object: &mut Value) {
+pub(super) fn default_subjects(object: &mut Value) {
     if let Some(role) = object.get_mut("roleRef") {
         default_to(role, "apiGroup", GROUP);
     }
@@ -49,7 +49,7 @@ pub fn default_subjects(object: &mut Value) {
 }
 
 /// A binding names one role, for good, and subjects of a known kind.
-pub fn check_binding(new: &Value, old: Option<&Value>, namespaced: bool, causes: &mut Vec<Cause>) {
+pub(super) fn check_binding(new: &Value, old: Option<&Value>, namespaced: bool, causes: &mut Vec<Cause>) {
     let kinds: &[&str] = if namespaced { &["ClusterRole", "Role"] } else { &["ClusterRole"] };
     let kind = text(new, "/roleRef/kind");
     if !kinds.contains(&kind) {

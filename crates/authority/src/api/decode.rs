@@ -1,0 +1,153 @@
+//! Bodies to values, whatever their format; unknown and repeated fields are errors, warnings or ignored, as asked.
+
+use super::path::Query;
+use super::status::ApiError;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use jeton_schema as schema;
+use serde_json::Value;
+
+/// What to do with fields nobody knows. Kubernetes 1.36: the default is to warn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Validation {
+    Ignore,
+    Warn,
+    Strict,
+}
+
+impl Validation {
+    /// Reads `fieldValidation`.
+    ///
+    /// # Errors
+    /// BadRequest for another value.
+    pub(super) fn of(query: &Query) -> Result<Self, ApiError> {
+        match query.get("fieldValidation") {
+            None | Some("Warn") => Ok(Self::Warn),
+            Some("Ignore") => Ok(Self::Ignore),
+            Some("Strict") => Ok(Self::Strict),
+            Some(other) => Err(ApiError::BadRequest(format!(
+                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Warn\", \"Strict\""
+            ))),
+        }
+    }
+}
+
+/// Whether `dryRun=All` is set.
+///
+/// # Errors
+/// BadRequest for another value.
+pub(super) fn dry_run(query: &Query) -> Result<bool, ApiError> {
+    match query.get("dryRun") {
+        None => Ok(false),
+        Some("All") => Ok(true),
+        Some(other) => Err(ApiError::BadRequest(format!(
+            "dryRun: Unsupported value: {other:?}: supported values: \"All\""
+        ))),
+    }
+}
+
+/// Format of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Media {
+    Json,
+    Yaml,
+    Protobuf,
+}
+
+fn media(headers: &HeaderMap) -> Result<Media, ApiError> {
+    let Some(header) = headers.get(CONTENT_TYPE) else { return Ok(Media::Json) };
+    match header.to_str().unwrap_or("").split(';').next().unwrap_or("").trim() {
+        "" | "application/json" => Ok(Media::Json),
+        "application/yaml" => Ok(Media::Yaml),
+        "application/vnd.kubernetes.protobuf" => Ok(Media::Protobuf),
+        _ => Err(ApiError::UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf".to_owned(),
+        )),
+    }
+}
+
+/// Whether a body is JSON, for those who read it faster themselves.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    media(headers) == Ok(Media::Json)
+}
+
+/// A value, and what to warn of.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub(super) value: Value,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads an object of one kind. A body that names no kind is taken for it.
+///
+/// # Errors
+/// UnsupportedMediaType, BadRequest with what is wrong and where.
+pub(super) fn object(
+    headers: &HeaderMap,
+    bytes: &[u8],
+    api_version: &str,
+    kind: &str,
+    validation: Validation,
+) -> Result<Decoded, ApiError> {
+    let shape = schema::kind(api_version, kind)
+        .ok_or_else(|| ApiError::Internal(format!("no schema of {api_version} {kind}")))?;
+    let version = api_version.rsplit('/').next().unwrap_or(api_version);
+    let cannot = |error: &dyn std::fmt::Display| {
+        ApiError::BadRequest(format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
+    };
+    let (mut value, mut notes) = match media(headers)? {
+        Media::Json => schema::json(bytes).map(|d| (d.value, d.duplicates)).map_err(|e| cannot(&e))?,
+        Media::Yaml => schema::yaml(bytes).map(|d| (d.value, d.duplicates)).map_err(|e| cannot(&e))?,
+        Media::Protobuf => {
+            let envelope = schema::envelope(bytes).map_err(|e| cannot(&e))?;
+            named(&envelope.api_version, &envelope.kind, api_version, kind)?;
+            (envelope.to_json(shape).map_err(|e| cannot(&e))?, Vec::new())
+        }
+    };
+    if !value.is_object() {
+        return Err(cannot(&"json: cannot unmarshal a value that is not an object"));
+    }
+    let said = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or("");
+    named(said("apiVersion"), said("kind"), api_version, kind)?;
+    notes.extend(schema::conform(shape, &mut value).map_err(|e| cannot(&e))?);
+    match validation {
+        Validation::Strict if !notes.is_empty() => {
+            Err(cannot(&format!("strict decoding error: {}", notes.join(", "))))
+        }
+        Validation::Warn => Ok(Decoded { value, warnings: notes }),
+        _ => Ok(Decoded { value, warnings: Vec::new() }),
+    }
+}
+
+/// A body may leave out its kind, but may not name another.
+fn named(said_version: &str, said_kind: &str, api_version: &str, kind: &str) -> Result<(), ApiError> {
+    let version_fits = said_version.is_empty() || said_version == api_version;
+    let kind_fits = said_kind.is_empty() || said_kind == kind;
+    if version_fits && kind_fits {
+        return Ok(());
+    }
+    Err(ApiError::BadRequest(format!(
+        "the object provided is unrecognized (must be of type {kind}): it is {said_kind:?} of {said_version:?}, expected {kind:?} of {api_version:?}"
+    )))
+}
+
+/// Reads DeleteOptions, whose version may be that of any group.
+///
+/// # Errors
+/// As [`object`].
+pub(super) fn delete_options(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, ApiError> {
+    let cannot = |error: schema::DecodeError| ApiError::BadRequest(format!("DeleteOptions: {error}"));
+    let shape = schema::kind("meta.k8s.io/v1", "DeleteOptions")
+        .ok_or_else(|| ApiError::Internal("no schema of DeleteOptions".to_owned()))?;
+    let mut value = match media(headers)? {
+        Media::Json => schema::json(bytes).map_err(cannot)?.value,
+        Media::Yaml => schema::yaml(bytes).map_err(cannot)?.value,
+        Media::Protobuf => schema::envelope(bytes).and_then(|e| e.to_json(shape)).map_err(cannot)?,
+    };
+    let kind = value["kind"].as_str().unwrap_or("");
+    if !matches!(kind, "" | "DeleteOptions") {
+        return Err(ApiError::BadRequest(format!("expected DeleteOptions, not {kind}")));
+    }
+    schema::conform(shape, &mut value).map_err(cannot)?;
+    Ok(value)
+}

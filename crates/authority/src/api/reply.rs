@@ -1,0 +1,166 @@
+//! Answers as HTTP: JSON or YAML, warnings, and the Status of an error.
+
+use super::status::ApiError;
+use crate::edge::Body;
+use bytes::Bytes;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
+use http::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Longest warning, in bytes.
+const MAX_WARNING_BYTES: usize = 1024;
+
+/// How a client wants its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Yaml,
+}
+
+impl Format {
+    /// The first acceptable format of an `Accept` header.
+    ///
+    /// # Errors
+    /// NotAcceptable, with what is.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
+        let Some(accept) = headers.get(ACCEPT).and_then(|a| a.to_str().ok()) else { return Ok(Self::Json) };
+        for range in accept.split(',') {
+            match range.split(';').next().unwrap_or("").trim() {
+                "application/json" | "application/*" | "*/*" | "" => return Ok(Self::Json),
+                "application/yaml" => return Ok(Self::Yaml),
+                _ => {}
+            }
+        }
+        Err(ApiError::NotAcceptable(
+            "only the following media types are accepted: application/json, application/yaml".to_owned(),
+        ))
+    }
+}
+
+/// An answer with its code and warnings.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) code: StatusCode,
+    pub(super) body: Vec<u8>,
+    pub(super) content_type: &'static str,
+    pub(super) cache: &'static str,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Reply {
+    pub(super) fn json(code: StatusCode, value: &impl Serialize) -> Result<Self, ApiError> {
+        let body = serde_json::to_vec(value).map_err(|e| ApiError::Internal(e.to_string()))?;
+        Ok(Self {
+            code,
+            body,
+            content_type: "application/json",
+            cache: "no-cache, private",
+            warnings: Vec::new(),
+        })
+    }
+
+    /// A value in the format the client wants.
+    pub(super) fn value(code: StatusCode, value: &Value, format: Format) -> Result<Self, ApiError> {
+        match format {
+            Format::Json => Self::json(code, value),
+            Format::Yaml => {
+                let text = serde_yaml_ng::to_string(value).map_err(|e| ApiError::Internal(e.to_string()))?;
+                let mut reply = Self::text(code, &text);
+                reply.content_type = "application/yaml";
+                Ok(reply)
+            }
+        }
+    }
+
+    pub(super) fn text(code: StatusCode, text: &str) -> Self {
+        Self {
+            code,
+            body: text.as_bytes().to_vec(),
+            content_type: "text/plain; charset=utf-8",
+            cache: "no-cache, private",
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) fn warn(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::new(Bytes::from(self.body)));
+        *response.status_mut() = self.code;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache));
+        for warning in self.warnings {
+            if let Ok(value) = HeaderValue::from_str(&warning_header(&warning)) {
+                headers.append(WARNING, value);
+            }
+        }
+        response
+    }
+}
+
+/// RFC 7234 warning 299, with quotes escaped and control characters left out.
+fn warning_header(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if quoted.len() >= MAX_WARNING_BYTES {
+            break;
+        }
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    format!("299 - \"{quoted}\"")
+}
+
+/// An error as an answer.
+pub(super) fn refusal(error: &ApiError) -> Response<Body> {
+    let row = error.row();
+    let code = StatusCode::from_u16(row.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = error.status();
+    let reply = Reply {
+        code,
+        body: status.to_string().into_bytes(),
+        content_type: "application/json",
+        cache: "no-cache, private",
+        warnings: Vec::new(),
+    };
+    let mut response = reply.into_response();
+    if let ApiError::TooManyRequests(seconds) = error {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(*seconds));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_headers() {
+        for (accept, want) in [
+            (None, Some(Format::Json)),
+            (Some("application/vnd.kubernetes.protobuf, application/json"), Some(Format::Json)),
+            (Some("application/yaml"), Some(Format::Yaml)),
+            (Some("text/html;q=0.9,*/*;q=0.8"), Some(Format::Json)),
+            (Some("application/json;as=Table;v=v1;g=meta.k8s.io,application/json"), Some(Format::Json)),
+            (Some("text/html"), None),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(accept) = accept {
+                headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            }
+            assert_eq!(Format::of(&headers).ok(), want, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn warnings_cannot_break_out_of_their_header() {
+        assert_eq!(warning_header("a \"b\"\r\nX: y"), "299 - \"a \\\"b\\\"X: y\"");
+    }
+}

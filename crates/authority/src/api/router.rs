@@ -1,0 +1,163 @@
+//! A request to its answer: who asks, may they, and which adapter does it.
+
+use super::body::{Read, Room};
+use super::openid::Documents;
+use super::path::{self, Query, RequestInfo, ResourcePath};
+use super::reply::{Format, Reply, refusal};
+use super::status::ApiError;
+use super::{discovery, resource, reviews, token_request};
+use crate::access::authn::{self, Caller};
+use crate::access::rbac::Rbac;
+use crate::edge::{Body, Peer};
+use crate::flow::Tokens;
+use crate::health::Health;
+use crate::objects::{Registry, kinds};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use jeton_core::wire::UserInfo;
+use std::sync::Arc;
+
+/// A server's API.
+#[derive(Debug)]
+pub struct App {
+    /// The token path.
+    pub tokens: Arc<Tokens>,
+    /// The objects.
+    pub registry: Arc<Registry>,
+    /// Who may do what.
+    pub rbac: Rbac,
+    /// Whether it works.
+    pub health: Arc<Health>,
+    /// OIDC discovery, where the issuer can be published.
+    pub documents: Option<Documents>,
+    /// Where clients reach this server: host and port.
+    pub address: String,
+    room: Room,
+}
+
+impl App {
+    /// An API over these parts.
+    pub fn new(
+        tokens: Arc<Tokens>,
+        registry: Arc<Registry>,
+        health: Arc<Health>,
+        documents: Option<Documents>,
+        address: String,
+    ) -> Self {
+        let rbac = Rbac::new(registry.clone());
+        Self { tokens, registry, rbac, health, documents, address, room: Room::default() }
+    }
+
+    /// Answers a request, whatever it is.
+    pub async fn answer<B>(&self, request: Request<B>, peer: &Peer) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        let head = parts.method == Method::HEAD;
+        let mut response = match self.handle(&parts, body, peer.user.as_ref()).await {
+            Ok(reply) => reply.into_response(),
+            Err(error) => {
+                let row = error.row();
+                match row.level {
+                    tracing::Level::ERROR => {
+                        tracing::error!(method = %parts.method, path = parts.uri.path(), error = error.message(), "request");
+                    }
+                    _ => {
+                        tracing::debug!(method = %parts.method, path = parts.uri.path(), label = row.label, "request")
+                    }
+                }
+                refusal(&error)
+            }
+        };
+        if head {
+            *response.body_mut() = Body::default();
+        }
+        response
+    }
+
+    async fn handle<B>(&self, parts: &Parts, body: B, user: Option<&UserInfo>) -> Result<Reply, ApiError>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let query = Query::parse(parts.uri.query());
+        let info = path::parse(&parts.method, parts.uri.path(), &query)
+            .ok_or_else(|| ApiError::BadRequest("the URL is not UTF-8".to_owned()))?;
+        let caller = authn::authenticate(&self.tokens, &parts.headers, user)?;
+        self.rbac.authorize(&caller.user, &info)?;
+        let Caller { user, warning } = caller;
+        let reply = match &info.resource {
+            None => self.plain(parts, &info)?,
+            Some(resource) => {
+                let body = self.room.read(&parts.headers, body).await?;
+                self.resource(parts, &query, &info, resource, &body, &user).await?
+            }
+        };
+        Ok(reply.warn(warning.map(str::to_owned)))
+    }
+
+    async fn resource(
+        &self,
+        parts: &Parts,
+        query: &Query,
+        info: &RequestInfo,
+        path: &ResourcePath,
+        body: &Read,
+        user: &UserInfo,
+    ) -> Result<Reply, ApiError> {
+        let headers = &parts.headers;
+        let create = info.verb == "create";
+        match (path.group.as_str(), path.version.as_str(), path.plural.as_str(), path.subresource.as_str()) {
+            ("authentication.k8s.io", "v1", "tokenreviews", "") if create => {
+                reviews::token_review(self, headers, query, &body.bytes)
+            }
+            ("authentication.k8s.io", "v1", "selfsubjectreviews", "") if create => {
+                reviews::self_subject_review(self, headers, query, &body.bytes, user)
+            }
+            ("authentication.k8s.io", "v1", "tokenreviews" | "selfsubjectreviews", "") => {
+                Err(ApiError::MethodNotAllowed)
+            }
+            ("", "v1", "serviceaccounts", "token") if create && !path.name.is_empty() => {
+                token_request::create(self, headers, query, path, &body.bytes)
+            }
+            ("", "v1", "serviceaccounts", "token") => Err(ApiError::MethodNotAllowed),
+            (group, version, plural, "") => {
+                let kind = kinds::find(group, version, plural).ok_or(ApiError::NoResource)?;
+                let request = resource::Request { app: self, kind, path, query, headers, body: &body.bytes };
+                request.answer(info.verb).await
+            }
+            _ => Err(ApiError::NoResource),
+        }
+    }
+
+    /// Health, version, discovery and OIDC.
+    fn plain(&self, parts: &Parts, info: &RequestInfo) -> Result<Reply, ApiError> {
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            return Err(ApiError::MethodNotAllowed);
+        }
+        let ok = Reply::text(StatusCode::OK, "ok");
+        match info.path.as_str() {
+            "/healthz" | "/livez" => return Ok(ok),
+            "/readyz" if self.health.ready(self.tokens.clock.now()) => return Ok(ok),
+            "/readyz" => {
+                let text = "[-]token-round-trip failed: no token was signed and verified in the last 5 s\nreadyz check failed";
+                return Ok(Reply::text(StatusCode::INTERNAL_SERVER_ERROR, text));
+            }
+            "/version" | "/version/" => return Reply::json(StatusCode::OK, &discovery::version()),
+            _ => {}
+        }
+        if let Some(reply) = self.documents.as_ref().and_then(|d| d.at(&info.path)) {
+            return Ok(reply);
+        }
+        if let Some(found) = discovery::at(&info.path, &self.address) {
+            return Reply::value(StatusCode::OK, &found, Format::of(&parts.headers)?);
+        }
+        if info.path.starts_with("/api/") || info.path.starts_with("/apis/") {
+            return Err(ApiError::NoResource);
+        }
+        Ok(Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"))
+    }
+}

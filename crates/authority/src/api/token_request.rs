@@ -1,0 +1,174 @@
+//! `POST …/serviceaccounts/{name}/token`.
+
+use super::decode::{self, Validation};
+use super::path::{Query, ResourcePath};
+use super::reply::Reply;
+use super::router::App;
+use super::status::{About, ApiError, Cause};
+use crate::flow::issue::{IssueFailure, Issued, issue};
+use crate::objects::kinds::SERVICE_ACCOUNT;
+use http::{HeaderMap, StatusCode};
+use jeton_core::issue::{Ask, IssueError};
+use jeton_core::limits::MIN_LIFETIME_SECONDS;
+use jeton_core::wire::{AUTHENTICATION_V1, BoundObjectRef, TokenRequest};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+const KIND: &str = "TokenRequest";
+const GROUP: &str = "authentication.k8s.io";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    metadata: &'a Map<String, Value>,
+    spec: Spec<'a>,
+    status: Status<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec<'a> {
+    audiences: &'a [String],
+    expiration_seconds: i64,
+    bound_object_ref: Option<&'a BoundObjectRef>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status<'a> {
+    token: &'a str,
+    expiration_timestamp: String,
+}
+
+fn read(headers: &HeaderMap, query: &Query, bytes: &[u8]) -> Result<(TokenRequest, Vec<String>), ApiError> {
+    let validation = Validation::of(query)?;
+    decode::dry_run(query)?;
+    if decode::is_json(headers)
+        && let Ok(request) = serde_json::from_slice::<TokenRequest>(bytes)
+        && matches!(request.kind.as_str(), "" | KIND)
+        && matches!(request.api_version.as_str(), "" | AUTHENTICATION_V1)
+    {
+        return Ok((request, Vec::new()));
+    }
+    let decoded = decode::object(headers, bytes, AUTHENTICATION_V1, KIND, validation)?;
+    let request =
+        serde_json::from_value(decoded.value).map_err(|e| ApiError::BadRequest(format!("{KIND}: {e}")))?;
+    Ok((request, decoded.warnings))
+}
+
+/// Answers a TokenRequest. `dryRun` changes nothing: a real token comes back (Kubernetes 1.36).
+pub(super) fn create(
+    app: &App,
+    headers: &HeaderMap,
+    query: &Query,
+    path: &ResourcePath,
+    bytes: &[u8],
+) -> Result<Reply, ApiError> {
+    let (request, mut warnings) = read(headers, query, bytes)?;
+    let metadata = |key: &str| request.metadata.get(key).and_then(Value::as_str).unwrap_or("");
+    if !metadata("namespace").is_empty() && metadata("namespace") != path.namespace {
+        let text = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(ApiError::BadRequest(text.to_owned()));
+    }
+    app.registry.namespace_open(&SERVICE_ACCOUNT, &path.namespace, &path.name)?;
+    let ask = Ask {
+        namespace: &path.namespace,
+        account: &path.name,
+        body_name: metadata("name"),
+        body_uid: metadata("uid"),
+        audiences: &request.spec.audiences,
+        expiration_seconds: request.spec.expiration_seconds,
+        bound: request.spec.bound_object_ref.as_ref(),
+    };
+    let issued = issue(&app.tokens, &ask).map_err(|failure| refusal(failure, &path.name))?;
+    if let Some(asked) = issued.draft.shortened_from {
+        let got = issued.draft.expiration_seconds;
+        warnings.push(format!("requested expiration of {asked} seconds shortened to {got} seconds"));
+    }
+    Ok(answer(path, &request, &issued)?.warn(warnings))
+}
+
+fn answer(path: &ResourcePath, request: &TokenRequest, issued: &Issued) -> Result<Reply, ApiError> {
+    let mut metadata = request.metadata.clone();
+    metadata.remove("managedFields");
+    metadata.insert("name".to_owned(), json!(path.name));
+    metadata.insert("namespace".to_owned(), json!(path.namespace));
+    metadata.insert("uid".to_owned(), json!(issued.draft.account_uid.hyphenated().to_string()));
+    metadata.insert("creationTimestamp".to_owned(), json!(issued.now.rfc3339()));
+    Reply::json(
+        StatusCode::CREATED,
+        &Answer {
+            kind: KIND,
+            api_version: AUTHENTICATION_V1,
+            metadata: &metadata,
+            spec: Spec {
+                audiences: &issued.draft.claims.audiences,
+                expiration_seconds: issued.draft.expiration_seconds,
+                bound_object_ref: request.spec.bound_object_ref.as_ref(),
+            },
+            status: Status {
+                token: issued.token.expose(),
+                expiration_timestamp: issued.draft.expires.rfc3339(),
+            },
+        },
+    )
+}
+
+/// Kubernetes' code and words for every refusal.
+fn refusal(failure: IssueFailure, account: &str) -> ApiError {
+    let error = match failure {
+        IssueFailure::Refused(error) => error,
+        other @ (IssueFailure::Sign(_) | IssueFailure::Seal(_)) => {
+            return ApiError::Internal(other.to_string());
+        }
+    };
+    let invalid = |name: &str, cause| ApiError::Invalid(About::new(GROUP, KIND, name), vec![cause]);
+    let seconds =
+        |asked: i64, why: &str| invalid("", Cause::invalid_value("spec.expirationSeconds", asked, why));
+    match error {
+        IssueError::OtherName { given, .. } => {
+            let why = "must match the service account name if specified";
+            invalid(account, Cause::invalid("metadata.name", &given, why))
+        }
+        IssueError::NoAccount { account } => ApiError::NotFound(About::new("", "serviceaccounts", &account)),
+        IssueError::OtherAccountUid { given, live, .. } => ApiError::Conflict(
+            About::new(GROUP, KIND, account),
+            format!(
+                "the UID in the token request ({given}) does not match the UID of the service account ({live})"
+            ),
+        ),
+        IssueError::TooShort { asked, min: MIN_LIFETIME_SECONDS } => {
+            seconds(asked, "may not specify a duration less than 10 minutes")
+        }
+        IssueError::TooShort { asked, min } => {
+            seconds(asked, &format!("may not specify a duration less than {min} seconds"))
+        }
+        IssueError::TooLong { asked } => {
+            seconds(asked, "may not specify a duration larger than 2^32 seconds")
+        }
+        IssueError::TooManyAudiences { .. } => {
+            invalid("", Cause::invalid_value("spec.audiences", "[...]", error.to_string()))
+        }
+        IssueError::UnboundKind { group_version, kind } => {
+            ApiError::BadRequest(format!("cannot bind token to object of type {group_version}, Kind={kind}"))
+        }
+        IssueError::NoBoundName => ApiError::BadRequest("Name parameter required.".to_owned()),
+        IssueError::BadBoundName { reason } => {
+            ApiError::BadRequest(format!("Name parameter invalid: {reason}"))
+        }
+        IssueError::NoBoundObject { bound, name } => {
+            ApiError::NotFound(About::new("", bound.resource(), &name))
+        }
+        IssueError::OtherPodAccount { account } => ApiError::BadRequest(format!(
+            "cannot bind token for serviceaccount {account:?} to pod running with different serviceaccount name."
+        )),
+        IssueError::OtherBoundUid { bound, name, given } => ApiError::Conflict(
+            About::new("", bound.kind(), &name),
+            format!(
+                "the UID in the bound object reference ({given}) does not match the UID in record. The object might have been deleted and then recreated"
+            ),
+        ),
+    }
+}

@@ -1,0 +1,245 @@
+//! A whole server: files read or made, parts put together, connections accepted.
+
+use crate::access::bootstrap;
+use crate::api::status::ApiError;
+use crate::api::{App, Documents};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::controllers;
+use crate::edge;
+use crate::flow::Tokens;
+use crate::health::{self, Health};
+use crate::objects::Registry;
+use crate::pki::{self, Authority, PkiError, RENEW_AFTER_SECONDS};
+use crate::signer::local::{self, PrivateKeyError};
+use crate::signer::{LocalSigner, Signer};
+use crate::store::{Embedded, OpenError, Store};
+use arc_swap::ArcSwap;
+use jeton_core::keys::{KeyError, KeySet, PublicKey};
+use jeton_core::policy::Policy;
+use jeton_core::verify::Seen;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// Name of the store's file in the data directory.
+pub const STORE_FILE: &str = "jeton.db";
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting.
+    #[error("the settings cannot be used")]
+    Config(#[from] ConfigError),
+    /// Certificates or files.
+    #[error("the data directory cannot be used")]
+    Pki(#[from] PkiError),
+    /// The store.
+    #[error("the objects cannot be read")]
+    Store(#[from] OpenError),
+    /// The signing key.
+    #[error("the signing key in {} cannot be used", .0.display())]
+    SigningKey(PathBuf, #[source] PrivateKeyError),
+    /// A verification key.
+    #[error("the verification keys in {} cannot be used", .0.display())]
+    KeyFile(PathBuf, #[source] KeyError),
+    /// The address.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// TLS.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+    /// The objects every server has.
+    #[error("the first objects cannot be written: {0}")]
+    Bootstrap(String),
+}
+
+/// A server that listens and has not begun to answer.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    app: Arc<App>,
+    renewal: Renewal,
+    ca_pem: Arc<str>,
+    kubeconfig: PathBuf,
+}
+
+#[derive(Debug)]
+struct Renewal {
+    authority: Authority,
+    dir: PathBuf,
+    names: Vec<String>,
+    address: SocketAddr,
+    clock: Clock,
+    current: Arc<Current>,
+}
+
+/// The serving certificate of the moment.
+#[derive(Debug)]
+struct Current(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl Renewal {
+    fn renew(&self) -> Result<PathBuf, PkiError> {
+        let now = self.clock.now();
+        self.current.0.store(self.authority.serving(&self.dir, &self.names, now)?.key);
+        self.authority.admin(&self.dir, self.address, now)
+    }
+}
+
+/// Reads or makes everything a server needs, and listens.
+///
+/// # Errors
+/// [`StartError`] says what is wrong; nothing that existed was overwritten.
+pub async fn start(config: &Config, clock: Clock) -> Result<Server, StartError> {
+    let dir = &config.data_dir;
+    let store_file = dir.join(STORE_FILE);
+    let policy = config.policy(!store_file.exists())?;
+    pki::make_dir(dir)?;
+    // The store is locked first: a second process must not touch anything else.
+    let store: Arc<dyn Store> = Arc::new(Embedded::open(&store_file)?);
+    let (signer, keys) = keys(config, dir)?;
+    let now = clock.now();
+    let authority = Authority::ensure(dir, now)?;
+    let listener = edge::listen(config.listen).map_err(|e| StartError::Listen(config.listen, e))?;
+    let listening = listener.local_addr().map_err(|e| StartError::Listen(config.listen, e))?;
+    let address = pki::reachable(listening);
+    let names = names(listening.ip());
+    let serving = authority.serving(dir, &names, now)?;
+    let current = Arc::new(Current(ArcSwap::from(serving.key)));
+    let tls = Arc::new(tls(authority.pem(), current.clone())?);
+    let ca_pem: Arc<str> = authority.pem().into();
+    let kubeconfig = authority.admin(dir, address, now)?;
+    let renewal = Renewal { authority, dir: dir.clone(), names, address, clock: clock.clone(), current };
+    let app = Arc::new(app(store, policy, signer, keys, clock, address));
+    bootstrap::ensure(&app.registry).await.map_err(|e: ApiError| StartError::Bootstrap(e.message()))?;
+    app.health.prove(&app.tokens);
+    Ok(Server { listener, tls, app, renewal, ca_pem, kubeconfig })
+}
+
+/// Puts the parts of an API together.
+pub fn app(
+    store: Arc<dyn Store>,
+    policy: Policy,
+    signer: Signer,
+    keys: KeySet,
+    clock: Clock,
+    address: SocketAddr,
+) -> App {
+    let jwks_uri = format!("https://{address}/openid/v1/jwks");
+    let documents = Documents::new(policy.issuer(), &jwks_uri, &keys)
+        .inspect_err(|why| tracing::error!(why, "no OIDC discovery; tokens work all the same"))
+        .ok();
+    let registry = Arc::new(Registry::new(store.clone(), clock.clone()));
+    let tokens = Arc::new(Tokens { policy, signer, keys, seen: Seen::default(), store, clock });
+    App::new(tokens, registry, Arc::new(Health::default()), documents, address.to_string())
+}
+
+impl Server {
+    /// Where clients on this machine reach it.
+    pub fn address(&self) -> SocketAddr {
+        self.renewal.address
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Answers until `stop` is ready.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let app = self.app;
+        tokio::spawn(health::run(app.health.clone(), app.tokens.clone()));
+        tokio::spawn(controllers::namespace::run(app.registry.clone(), self.ca_pem));
+        let renewal = self.renewal;
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(RENEW_AFTER_SECONDS)).await;
+                if let Err(error) = renewal.renew() {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "certificates were not renewed"
+                    );
+                }
+            }
+        });
+        let handler = move |request, peer: Arc<edge::Peer>| {
+            let app = app.clone();
+            async move { app.answer(request, &peer).await }
+        };
+        edge::serve(self.listener, self.tls, handler, stop).await;
+    }
+}
+
+/// The key that signs and the keys that verify; the signing key's public half is always among them.
+fn keys(config: &Config, dir: &Path) -> Result<(Signer, KeySet), StartError> {
+    let path = config.signing_key_file.clone().unwrap_or_else(|| dir.join("sa.key"));
+    let pem = match pki::read(&path)? {
+        Some(pem) => pem,
+        None if config.signing_key_file.is_none() => {
+            let pem = local::new_key_pem().map_err(|e| StartError::SigningKey(path.clone(), e))?;
+            pki::write(&path, pem.as_bytes())?;
+            zeroize::Zeroizing::new(pem.as_bytes().to_vec())
+        }
+        None => return Err(StartError::SigningKey(path, PrivateKeyError::None)),
+    };
+    let signer = LocalSigner::from_pem(&pem).map_err(|e| StartError::SigningKey(path, e))?;
+    let mut all: Vec<Arc<PublicKey>> = Vec::new();
+    for path in &config.key_files {
+        let failed = |e| StartError::KeyFile(path.clone(), e);
+        let pem = pki::read(path)?.ok_or_else(|| failed(KeyError::NoneInPem))?;
+        all.extend(local::verification_keys(&pem).map_err(failed)?.into_iter().map(Arc::new));
+    }
+    if !all.iter().any(|key| key.id() == signer.public().id()) {
+        all.insert(0, signer.public().clone());
+    }
+    Ok((Signer::Local(Arc::new(signer)), KeySet::new(all)))
+}
+
+/// Names for the serving certificate beside the usual ones.
+fn names(ip: IpAddr) -> Vec<String> {
+    let mut names = Vec::new();
+    if !ip.is_unspecified() && !ip.is_loopback() {
+        names.push(ip.to_string());
+    }
+    let host = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
+    if jeton_core::ident::dns_subdomain(&host).is_ok() {
+        names.push(host);
+    }
+    names
+}
+
+/// TLS 1.2 and 1.3; a client certificate is optional, and must be ours where it is given.
+fn tls(ca_pem: &str, current: Arc<Current>) -> Result<ServerConfig, StartError> {
+    let failed = |error: &dyn std::fmt::Display| StartError::Tls(error.to_string());
+    let ca = CertificateDer::from_pem_slice(ca_pem.as_bytes()).map_err(|e| failed(&e))?;
+    let mut roots = RootCertStore::empty();
+    roots.add(ca).map_err(|e| failed(&e))?;
+    let provider = Arc::new(default_provider());
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|e| failed(&e))?;
+    let mut tls = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| failed(&e))?
+        .with_client_cert_verifier(clients)
+        .with_cert_resolver(current);
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(tls)
+}

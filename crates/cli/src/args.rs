@@ -1,0 +1,144 @@
+//! What can be typed.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Kubernetes service account tokens, from issue to revocation, without a cluster or beside one.
+#[derive(Debug, Parser)]
+#[command(name = "jeton", version, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the authority: a Kubernetes API for service accounts and their tokens.
+    #[command(
+        after_help = "Examples:\n  jeton serve --data-dir /var/lib/jeton\n  jeton serve --data-dir d --listen 127.0.0.1:0 --service-account-signing-key-file sa.key"
+    )]
+    Serve(Serve),
+    /// Start an authority in ./jeton-data and show what to type next.
+    #[command(after_help = "Example:\n  jeton up")]
+    Up(Up),
+    /// Write the completion script of a shell to standard output.
+    #[command(after_help = "Example:\n  jeton completion bash > /etc/bash_completion.d/jeton")]
+    Completion {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Serve {
+    /// Directory of the store, keys and certificates; made on a first start, mode 0700.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// PEM file of the private key that signs tokens: RSA, or EC on P-256, P-384 or P-521, in PKCS#1, PKCS#8 or SEC1.
+    /// Default: sa.key in the data directory, an RSA key made on a first start.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) service_account_signing_key_file: Option<PathBuf>,
+    /// PEM file of keys that verify tokens, beside the signing key. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) service_account_key_file: Vec<PathBuf>,
+    /// Issuer of tokens. May be repeated: the first one signs, all are accepted.
+    #[arg(long, value_name = "URL", default_value = "https://kubernetes.default.svc")]
+    pub(crate) service_account_issuer: Vec<String>,
+    /// Audiences of this API itself, separated by commas. Default: the issuers.
+    #[arg(long, value_name = "AUDIENCES", value_delimiter = ',')]
+    pub(crate) api_audiences: Vec<String>,
+    /// Longest lifetime of a token, such as 24h or 5400s; 0: no limit but the API's own.
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
+    pub(crate) service_account_max_token_expiration: i64,
+    /// Stretch tokens of injected volumes to one year, as kube-apiserver does, so that programs which never read their
+    /// token again can be found before they fail.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) service_account_extend_token_expiration: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Up {
+    /// Directory of the store, keys and certificates.
+    #[arg(long, value_name = "DIR", default_value = "./jeton-data")]
+    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// What every server has.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Common {
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:6443")]
+    pub(crate) listen: SocketAddr,
+    /// What to log to standard error: error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub(crate) log_level: tracing::Level,
+    /// How logs look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Reads a duration as Go writes it (`1h30m`, `90s`, `0`) into seconds.
+pub(crate) fn duration(text: &str) -> Result<i64, String> {
+    let wrong = || format!("{text:?} is no duration: write numbers with h, m or s, such as 1h30m");
+    if text == "0" {
+        return Ok(0);
+    }
+    let (mut total, mut rest) = (0_i64, text);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let number: i64 = rest[..digits].parse().map_err(|_| wrong())?;
+        let unit = match rest.as_bytes()[digits] {
+            b'h' => 3600,
+            b'm' => 60,
+            b's' => 1,
+            _ => return Err(wrong()),
+        };
+        let seconds = number.checked_mul(unit).and_then(|s| total.checked_add(s));
+        total = seconds.ok_or_else(wrong)?;
+        rest = &rest[digits + 1..];
+    }
+    if text.is_empty() { Err(wrong()) } else { Ok(total) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, want) in [
+            ("0", Some(0)),
+            ("24h", Some(86_400)),
+            ("1h30m", Some(5400)),
+            ("90s", Some(90)),
+            ("", None),
+            ("5", None),
+            ("h", None),
+            ("1d", None),
+            ("99999999999999999999s", None),
+            ("9223372036854775807h", None),
+        ] {
+            assert_eq!(duration(text).ok(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,122 @@
+//! The one place that touches the process: clock, environment, signals, standard streams.
+
+use crate::args::{Common, LogFormat};
+use jeton_authority::clock::Clock;
+use jeton_core::policy::Lifetimes;
+use jeton_core::time::UnixTime;
+use std::error::Error;
+use std::io::{IsTerminal, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Files and sockets this process may have open, if the system lets it.
+const WANTED_FILES: u64 = 32_768;
+
+/// A command that did not do what it should.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// An error with everything that led to it.
+    pub(crate) fn of(error: &dyn Error) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message.push_str(": ");
+            message.push_str(&error.to_string());
+            cause = error.source();
+        }
+        Self { code: 1, message }
+    }
+
+    /// Misuse of the command line or environment.
+    pub(crate) fn misuse(message: impl Into<String>) -> Self {
+        Self { code: 64, message: message.into() }
+    }
+}
+
+/// Says why a command failed.
+pub(crate) fn complain(failure: &Failure) {
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {}", failure.message);
+}
+
+/// Writes one line to standard output, at once.
+pub(crate) fn say(line: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| Failure::of(&e))
+}
+
+/// The system's clock.
+pub(crate) fn clock() -> Clock {
+    Clock::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        UnixTime::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    })
+}
+
+/// Sends logs to standard error.
+pub(crate) fn log(common: &Common) {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let builder = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(common.log_level)
+        .with_ansi(colour);
+    // A second start in one process would be a programming error, and harmless.
+    let _ = match common.log_format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}
+
+/// `JETON_TEST_LIFETIMES=min=…,injected=…,extended=…,leeway=…`, in seconds.
+pub(crate) fn test_lifetimes() -> Result<Option<Lifetimes>, Failure> {
+    let Some(text) = std::env::var_os("JETON_TEST_LIFETIMES") else { return Ok(None) };
+    let wrong = |part: &str| {
+        Failure::misuse(format!(
+            "JETON_TEST_LIFETIMES: {part:?} is not min=…, injected=…, extended=… or leeway=… with a number of seconds"
+        ))
+    };
+    let mut lifetimes = Lifetimes::default();
+    for part in text.to_string_lossy().split(',').filter(|p| !p.is_empty()) {
+        let (name, value) = part.split_once('=').ok_or_else(|| wrong(part))?;
+        let seconds: i64 = value.parse().map_err(|_| wrong(part))?;
+        match name {
+            "min" => lifetimes.min = seconds,
+            "injected" => lifetimes.injected = seconds,
+            "extended" => lifetimes.extended = seconds,
+            "leeway" => lifetimes.leeway = seconds,
+            _ => return Err(wrong(part)),
+        }
+    }
+    Ok(Some(lifetimes))
+}
+
+/// Ready when the process is asked to end.
+pub(crate) async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be received; end this process with kill -9");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+/// Raises the limit of open files as far as it may be.
+pub(crate) fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let allowed = limit.maximum.unwrap_or(WANTED_FILES).min(WANTED_FILES);
+    if limit.current.is_some_and(|current| current < allowed) {
+        let raised = Rlimit { current: Some(allowed), maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+        }
+    }
+}
