@@ -1,1 +1,5 @@
-//! Laboratories that need several crates or several processes.
+//! Laboratories that start real servers and real clients. Nothing here ships.
+
+pub mod client;
+pub mod server;
+pub mod conformance;

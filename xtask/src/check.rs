@@ -2,7 +2,7 @@
 //!
 //! Invariant: a check that did not run is never counted as passed, and the exit code follows the counts.
 
-use crate::{console, tidy, workspace};
+use crate::{console, tidy, tools, workspace};
 use std::io::{BufRead, BufReader};
 use std::process::{ExitCode, Stdio};
 use std::time::Instant;
@@ -38,15 +38,28 @@ impl Count {
 /// A chore by name, and how to run it.
 type Chore = (&'static str, fn() -> Result<Count, String>);
 
-const CHORES: [Chore; 5] = [
+const CHORES: [Chore; 6] = [
     ("format (cargo fmt --check)", || cargo(&["fmt", "--all", "--check"])),
     ("rules (cargo xtask tidy)", || tidy::chore().map(|code| Count::one(code == ExitCode::SUCCESS))),
     ("lints (cargo clippy)", || {
-        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+        let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--locked"];
+        cargo(&[&all[..], &["--", "-D", "warnings"]].concat())
     }),
     ("the binary that the tests start (cargo build)", || cargo(&["build", "--locked", "-p", "jeton"])),
     ("tests (cargo test)", || tests(&["test", "--workspace", "--locked", "--no-fail-fast"])),
+    ("real kubectl (go build, cargo test)", kubectl),
 ];
+
+/// The tests with a real kubectl, or one skipped when it cannot be built here.
+fn kubectl() -> Result<Count, String> {
+    match tools::kubectl() {
+        Ok(_) => tests(&["test", "--locked", "-p", "e2e", "--features", "kubectl", "--test", "kubectl"]),
+        Err(missing) => {
+            console::say(&format!("skipped: {}; to run it: {}", missing.what, missing.remedy));
+            Ok(Count { skipped: 1, ..Count::default() })
+        }
+    }
+}
 
 /// Runs all chores; prints the counts last.
 pub(crate) fn everything() -> Result<ExitCode, String> {

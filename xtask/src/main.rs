@@ -8,6 +8,7 @@ mod console;
 mod workspace;
 mod source;
 mod tidy;
+mod tools;
 mod check;
 
 use clap::{Parser, Subcommand};

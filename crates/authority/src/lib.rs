@@ -2,6 +2,8 @@
 
 pub mod store;
 pub mod clock;
+pub mod status;
+pub mod request_info;
 pub mod pki;
 pub mod signer;
 pub mod flow;

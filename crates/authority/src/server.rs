@@ -1,7 +1,6 @@
 //! A whole server: files read or made, parts put together, connections accepted.
 
 use crate::access::bootstrap;
-use crate::api::status::ApiError;
 use crate::api::{App, Documents};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -13,6 +12,7 @@ use crate::objects::Registry;
 use crate::pki::{self, Authority, PkiError, RENEW_AFTER_SECONDS};
 use crate::signer::local::{self, PrivateKeyError};
 use crate::signer::{LocalSigner, Signer};
+use crate::status::ApiError;
 use crate::store::{Embedded, OpenError, Store};
 use arc_swap::ArcSwap;
 use jeton_core::keys::{KeyError, KeySet, PublicKey};
@@ -225,7 +225,10 @@ fn names(ip: IpAddr) -> Vec<String> {
 }
 
 /// TLS 1.2 and 1.3; a client certificate is optional, and must be ours where it is given.
-fn tls(ca_pem: &str, current: Arc<Current>) -> Result<ServerConfig, StartError> {
+///
+/// # Errors
+/// [`StartError::Tls`] when the certificate authority cannot be used.
+pub fn tls(ca_pem: &str, current: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Tls(error.to_string());
     let ca = CertificateDer::from_pem_slice(ca_pem.as_bytes()).map_err(|e| failed(&e))?;
     let mut roots = RootCertStore::empty();

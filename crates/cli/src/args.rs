@@ -22,12 +22,92 @@ pub(crate) enum Command {
     /// Start an authority in ./jeton-data and show what to type next.
     #[command(after_help = "Example:\n  jeton up")]
     Up(Up),
+    /// Create, inspect or review a token. Tokens are read from standard input, never from the command line.
+    #[command(subcommand)]
+    Token(Token),
     /// Write the completion script of a shell to standard output.
     #[command(after_help = "Example:\n  jeton completion bash > /etc/bash_completion.d/jeton")]
     Completion {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// What to do with a token.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Ask the server for a token of an account and print it.
+    #[command(
+        after_help = "Examples:\n  jeton token create builder\n  jeton token create builder -n ci --audience vault --duration 10m\n  jeton token create builder --bound-object-kind Pod --bound-object-name web"
+    )]
+    Create(Create),
+    /// Explain every claim of a token and what will happen to it. Nothing is sent anywhere.
+    #[command(after_help = "Example:\n  jeton token create builder | jeton token inspect")]
+    Inspect(Inspect),
+    /// Have the server review a token; when it is refused, say by which check. Exit 0: accepted; 1: refused, or not asked.
+    #[command(
+        after_help = "Example:\n  jeton token review < /var/run/secrets/kubernetes.io/serviceaccount/token"
+    )]
+    Review(Review),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Create {
+    /// Name of the service account.
+    pub(crate) name: String,
+    /// Its namespace. Default: that of the kubeconfig's context, or default.
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
+    /// Audience of the token. May be repeated. Default: the server's own.
+    #[arg(long, value_name = "AUDIENCE")]
+    pub(crate) audience: Vec<String>,
+    /// Lifetime, such as 10m or 1h. Default: the server's, one hour.
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
+    pub(crate) duration: i64,
+    /// Kind of the object the token dies with: Pod, Secret or Node.
+    #[arg(long, value_name = "KIND", requires = "bound_object_name")]
+    pub(crate) bound_object_kind: Option<String>,
+    /// Name of the object the token dies with.
+    #[arg(long, value_name = "NAME", requires = "bound_object_kind")]
+    pub(crate) bound_object_name: Option<String>,
+    /// Uid the object must have.
+    #[arg(long, value_name = "UID", requires = "bound_object_kind")]
+    pub(crate) bound_object_uid: Option<String>,
+    /// The kubeconfig. Default: KUBECONFIG, then ./jeton-data/admin.kubeconfig, then ~/.kube/config.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// text: the token alone; json: the whole answer.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Inspect {
+    /// For people or for programs.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Review {
+    /// Audience the token should be for. May be repeated. Default: the server's own.
+    #[arg(long, value_name = "AUDIENCE")]
+    pub(crate) audience: Vec<String>,
+    /// The kubeconfig. Default: KUBECONFIG, then ./jeton-data/admin.kubeconfig, then ~/.kube/config.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// For people or for programs.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+/// How results look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Words.
+    Text,
+    /// JSON.
+    Json,
 }
 
 /// How logs look.

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         Command::Serve(serve) => cmd::serve::run(&serve),
         Command::Up(up) => cmd::up::run(&up),
+        Command::Token(token) => cmd::token::run(&token),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "jeton", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

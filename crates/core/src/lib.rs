@@ -20,3 +20,4 @@ pub mod lookup;
 pub mod policy;
 pub mod issue;
 pub mod verify;
+pub mod explain;

@@ -373,6 +373,7 @@ mod tests {
                         | "nodeInfo"
                         | "apiGroup"
                         | "kubeletEndpoint"
+                        | "Port"
                         | "expirationTimestamp"
                         | "token"
                         | "audiences"

@@ -43,12 +43,18 @@ pub(crate) struct Field {
     /// Protobuf number; 0: not in protobuf.
     pub(crate) number: u64,
     pub(crate) shape: Shape,
+    /// How strategic merge treats it: `merge`, `replace`, `retainKeys`, or a list of these.
+    pub(crate) strategy: &'static str,
+    /// The member that names an item of a merged list.
+    pub(crate) merge_key: &'static str,
 }
 
 /// A type with its fields.
 #[derive(Debug)]
 pub(crate) struct Type {
     pub(crate) name: &'static str,
+    /// Full name with dots, such as `api.core.v1.Pod`.
+    pub(crate) path: String,
     pub(crate) fields: Vec<Field>,
 }
 
@@ -112,11 +118,19 @@ fn parse(text: &'static str) -> Table {
                     table.kinds.insert((version, kind), *at);
                 }
             }
-            ["type", name] => table.types.push(Type { name: short(name), fields: Vec::new() }),
-            ["field", name, number, spec, _strategy, _key] => {
+            ["type", name] => {
+                table.types.push(Type { name: short(name), path: name.replace('/', "."), fields: Vec::new() })
+            }
+            ["field", name, number, spec, strategy, merge_key] => {
                 let shape = shape(spec, &index);
                 if let (Some(of), Some(shape)) = (table.types.last_mut(), shape) {
-                    of.fields.push(Field { name, number: number.parse().unwrap_or(0), shape });
+                    of.fields.push(Field {
+                        name,
+                        number: number.parse().unwrap_or(0),
+                        shape,
+                        strategy,
+                        merge_key,
+                    });
                 }
             }
             _ => {}

@@ -25,7 +25,6 @@ const WALLS: [Wall; 7] = [
             "rustls",
             "rcgen",
             "redb",
-            "uuid",
             "rand",
             "tracing",
             "jeton-schema",

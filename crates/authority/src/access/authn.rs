@@ -2,8 +2,8 @@
 //!
 //! Kubernetes 1.36: a certificate wins over a token; a token that is refused is a refusal, never anonymous.
 
-use crate::api::status::ApiError;
 use crate::flow::{Tokens, review};
+use crate::status::ApiError;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jeton_core::ident::AUTHENTICATED_GROUP;

@@ -3,10 +3,10 @@
 //! Names and meanings are Kubernetes 1.36's, cut to the resources this server knows. A role whose annotation
 //! `rbac.authorization.kubernetes.io/autoupdate` says `false` is left as its owner made it.
 
-use crate::api::status::ApiError;
 use crate::objects::kind::text;
 use crate::objects::kinds::{CLUSTER_ROLE, CLUSTER_ROLE_BINDING, NAMESPACE};
 use crate::objects::{Kind, Registry};
+use crate::status::ApiError;
 use serde_json::{Value, json};
 
 /// Role, verbs, API groups, resources (or paths, when they begin with `/`).

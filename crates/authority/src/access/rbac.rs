@@ -3,12 +3,12 @@
 //! Invariant: a change of a role or binding counts from the next request on. Purely additive, as in Kubernetes: no
 //! rule denies.
 
-use crate::api::path::RequestInfo;
-use crate::api::status::{About, ApiError};
 use crate::objects::kinds::{CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING};
 use crate::objects::registry::ListOptions;
 use crate::objects::selector::Selector;
 use crate::objects::{Kind, Registry};
+use crate::request_info::RequestInfo;
+use crate::status::{About, ApiError};
 use arc_swap::ArcSwap;
 use jeton_core::ident::account_username;
 use jeton_core::wire::UserInfo;
@@ -231,7 +231,7 @@ fn forbidden(user: &UserInfo, info: &RequestInfo) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::path::ResourcePath;
+    use crate::request_info::ResourcePath;
     use serde_json::json;
 
     fn info(verb: &'static str, group: &str, plural: &str, subresource: &str, name: &str) -> RequestInfo {

@@ -1,6 +1,6 @@
 //! Request bodies: bounded in size, time and memory taken together.
 
-use super::status::ApiError;
+use crate::status::ApiError;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
@@ -15,6 +15,10 @@ pub(super) const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
 pub(super) const MAX_BODIES_BYTES: usize = 64 * 1024 * 1024;
 /// Seconds in which a body must have arrived, waiting for room included.
 pub(super) const BODY_SECONDS: u64 = 30;
+/// Bytes of a body that is too large which are read and dropped, so that its sender gets to see the refusal.
+const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
+/// Seconds for that.
+const DRAIN_SECONDS: u64 = 5;
 /// A body below this many bytes needs no room reserved.
 const SMALL_BYTES: usize = 16 * 1024;
 /// Bytes of one permit.
@@ -37,6 +41,25 @@ impl Default for Room {
     }
 }
 
+/// Reads and drops; a sender that is slow or lies about the length is cut off all the same.
+async fn drain<B>(body: B)
+where
+    B: http_body::Body<Data = Bytes> + Send,
+{
+    let mut body = std::pin::pin!(body);
+    let mut left = MAX_DRAINED_BYTES;
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Whatever was not read by then is not waited for.
+    let _ = tokio::time::timeout(Duration::from_secs(DRAIN_SECONDS), read).await;
+}
+
 impl Room {
     /// Reads a whole body.
     ///
@@ -50,6 +73,9 @@ impl Room {
         let announced = headers.get(CONTENT_LENGTH).and_then(|l| l.to_str().ok()?.parse::<usize>().ok());
         let size = announced.unwrap_or(if body.is_end_stream() { 0 } else { MAX_BODY_BYTES });
         if size > MAX_BODY_BYTES {
+            if size <= MAX_DRAINED_BYTES {
+                drain(body).await;
+            }
             return Err(ApiError::TooLarge(MAX_BODY_BYTES));
         }
         let slow = || ApiError::Timeout(format!("the request's body did not arrive within {BODY_SECONDS} s"));

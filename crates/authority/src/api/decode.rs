@@ -1,10 +1,11 @@
 //! Bodies to values, whatever their format; unknown and repeated fields are errors, warnings or ignored, as asked.
 
-use super::path::Query;
-use super::status::ApiError;
+use crate::objects::Kind;
+use crate::request_info::Query;
+use crate::status::{About, ApiError, Cause};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use jeton_schema as schema;
+use jeton_schema::{self as schema, PatchError};
 use serde_json::Value;
 
 /// What to do with fields nobody knows. Kubernetes 1.36: the default is to warn.
@@ -110,6 +111,16 @@ pub(super) fn object(
     let said = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or("");
     named(said("apiVersion"), said("kind"), api_version, kind)?;
     notes.extend(schema::conform(shape, &mut value).map_err(|e| cannot(&e))?);
+    judged(value, notes, validation, &cannot)
+}
+
+/// What becomes of notes about fields.
+fn judged(
+    value: Value,
+    notes: Vec<String>,
+    validation: Validation,
+    cannot: &dyn Fn(&dyn std::fmt::Display) -> ApiError,
+) -> Result<Decoded, ApiError> {
     match validation {
         Validation::Strict if !notes.is_empty() => {
             Err(cannot(&format!("strict decoding error: {}", notes.join(", "))))
@@ -117,6 +128,72 @@ pub(super) fn object(
         Validation::Warn => Ok(Decoded { value, warnings: notes }),
         _ => Ok(Decoded { value, warnings: Vec::new() }),
     }
+}
+
+/// A patch by its media type.
+#[derive(Debug)]
+pub(super) enum Patch {
+    Merge(Value),
+    Json(Value),
+    Strategic(Value),
+}
+
+/// Reads a patch.
+///
+/// # Errors
+/// UnsupportedMediaType; BadRequest when it is no JSON.
+pub(super) fn patch(headers: &HeaderMap, bytes: &[u8]) -> Result<Patch, ApiError> {
+    let header = headers.get(CONTENT_TYPE).and_then(|h| h.to_str().ok()).unwrap_or("");
+    let make = match header.split(';').next().unwrap_or("").trim() {
+        "application/merge-patch+json" => Patch::Merge,
+        "application/json-patch+json" => Patch::Json,
+        "application/strategic-merge-patch+json" => Patch::Strategic,
+        _ => {
+            return Err(ApiError::UnsupportedMediaType(
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json".to_owned(),
+            ));
+        }
+    };
+    let decoded =
+        schema::json(bytes).map_err(|e| ApiError::BadRequest(format!("error decoding patch: {e}")))?;
+    Ok(make(decoded.value))
+}
+
+/// Applies a patch to an object.
+///
+/// # Errors
+/// BadRequest for a patch that is wrong in itself, Invalid for one that does not fit the object.
+pub(super) fn apply(patch: &Patch, kind: &Kind, name: &str, object: &mut Value) -> Result<(), ApiError> {
+    let done = match patch {
+        Patch::Merge(patch) => schema::merge_patch(object, patch),
+        Patch::Json(patch) => schema::json_patch(object, patch.clone()),
+        Patch::Strategic(patch) => {
+            let shape = schema::kind(&kind.api_version(), kind.kind)
+                .ok_or_else(|| ApiError::Internal(format!("no schema of {}", kind.kind)))?;
+            schema::strategic_patch(shape, object, patch)
+        }
+    };
+    done.map_err(|error| match error {
+        PatchError::Malformed(why) => ApiError::BadRequest(why),
+        PatchError::DoesNotApply(why) => {
+            let about = About::new(kind.group, kind.kind, name);
+            ApiError::Invalid(about, vec![Cause::invalid_value("patch", "patch", why)])
+        }
+    })
+}
+
+/// Holds a patched object against its kind.
+///
+/// # Errors
+/// As [`object`].
+pub(super) fn checked(mut value: Value, kind: &Kind, validation: Validation) -> Result<Decoded, ApiError> {
+    let shape = schema::kind(&kind.api_version(), kind.kind)
+        .ok_or_else(|| ApiError::Internal(format!("no schema of {}", kind.kind)))?;
+    let cannot = |error: &dyn std::fmt::Display| {
+        ApiError::BadRequest(format!("the patched {} cannot be handled: {error}", kind.kind))
+    };
+    let notes = schema::conform(shape, &mut value).map_err(|e| cannot(&e))?;
+    judged(value, notes, validation, &cannot)
 }
 
 /// A body may leave out its kind, but may not name another.

@@ -2,6 +2,7 @@
 
 use crate::objects::Kind;
 use crate::objects::kinds;
+use jeton_schema::{Served, openapi_v3};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -22,14 +23,12 @@ fn groups() -> BTreeMap<&'static str, &'static str> {
 }
 
 /// The verbs of stored objects.
-fn verbs(_: &Kind) -> Vec<&'static str> {
-    vec!["create", "delete", "get", "list", "update"]
-}
+const VERBS: [&str; 6] = ["create", "delete", "get", "list", "patch", "update"];
 
 fn stored(kind: &Kind) -> Value {
     let mut out = json!({
         "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced, "kind": kind.kind,
-        "verbs": verbs(kind),
+        "verbs": VERBS,
     });
     if !kind.short_names.is_empty() {
         out["shortNames"] = json!(kind.short_names);
@@ -106,4 +105,34 @@ pub(super) fn version() -> Value {
         "goVersion": "", "compiler": "rustc",
         "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
     })
+}
+
+/// The index of OpenAPI documents, or one of them. A hash lets clients keep what they have.
+pub(super) fn openapi(path: &str) -> Option<Value> {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let all = std::iter::once(("", "v1")).chain(groups());
+    match parts[..] {
+        ["openapi", "v3"] => {
+            let place = |group: &str, version: &str| match group {
+                "" => format!("api/{version}"),
+                _ => format!("apis/{group}/{version}"),
+            };
+            let hash = env!("CARGO_PKG_VERSION");
+            let paths: serde_json::Map<String, Value> = all
+                .map(|(group, version)| place(group, version))
+                .map(|at| (at.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{at}?hash={hash}")})))
+                .collect();
+            Some(json!({"paths": paths}))
+        }
+        ["openapi", "v3", "api", "v1"] => Some(openapi_v3("", "v1", &served(""))),
+        ["openapi", "v3", "apis", group, version] if groups().get(group) == Some(&version) => {
+            Some(openapi_v3(group, version, &served(group)))
+        }
+        _ => None,
+    }
+}
+
+fn served(group: &str) -> Vec<Served> {
+    let of_group = kinds::ALL.into_iter().filter(|k| k.group == group);
+    of_group.map(|k| Served { kind: k.kind, plural: k.plural, namespaced: k.namespaced }).collect()
 }

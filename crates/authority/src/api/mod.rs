@@ -1,7 +1,5 @@
 //! The Kubernetes API over HTTP: thin adapters around flows and objects.
 
-pub mod status;
-pub mod path;
 mod reply;
 mod body;
 mod decode;

@@ -1,7 +1,7 @@
 //! Answers as HTTP: JSON or YAML, warnings, and the Status of an error.
 
-use super::status::ApiError;
 use crate::edge::Body;
+use crate::status::ApiError;
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
 use http::{HeaderMap, Response, StatusCode};

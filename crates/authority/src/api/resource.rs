@@ -1,16 +1,19 @@
-//! get, list, create, update and delete of stored objects.
+//! get, list, create, update, patch and delete of stored objects.
 
 use super::decode::{self, Validation};
-use super::path::{Query, ResourcePath};
 use super::reply::{Format, Reply};
 use super::router::App;
-use super::status::ApiError;
 use crate::objects::Kind;
 use crate::objects::delete::{DeleteOptions, Deleted};
 use crate::objects::registry::ListOptions;
 use crate::objects::selector::Selector;
+use crate::request_info::{Query, ResourcePath};
+use crate::status::ApiError;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+
+/// Times a patch is applied again when another writer came first. Kubernetes 1.36: 5.
+const MAX_PATCH_RETRIES: usize = 5;
 
 /// One request for a stored object.
 pub(super) struct Request<'a> {
@@ -34,6 +37,7 @@ impl Request<'_> {
             "list" => Reply::value(StatusCode::OK, &self.list()?, format),
             "create" if self.path.name.is_empty() => self.create(format).await,
             "update" if !self.path.name.is_empty() => self.update(format).await,
+            "patch" if !self.path.name.is_empty() => self.patch(format).await,
             "delete" => self.delete(format).await,
             _ => Err(ApiError::MethodNotAllowed),
         }
@@ -91,6 +95,28 @@ impl Request<'_> {
         let made =
             self.app.registry.update(self.kind, self.namespace(), name, decoded.value, dry_run).await?;
         Ok(Reply::value(StatusCode::OK, &made, format)?.warn(decoded.warnings))
+    }
+
+    /// Reads the object, patches it, and updates it; once more when somebody else was faster.
+    async fn patch(&self, format: Format) -> Result<Reply, ApiError> {
+        let patch = decode::patch(self.headers, self.body)?;
+        let validation = Validation::of(self.query)?;
+        let dry_run = decode::dry_run(self.query)?;
+        let name = &self.path.name;
+        for _ in 0..MAX_PATCH_RETRIES {
+            let old = self.get()?;
+            let mut object = old.clone();
+            decode::apply(&patch, self.kind, name, &mut object)?;
+            let fixed = object["metadata"]["resourceVersion"] != old["metadata"]["resourceVersion"];
+            let decoded = decode::checked(object, self.kind, validation)?;
+            let updated =
+                self.app.registry.update(self.kind, self.namespace(), name, decoded.value, dry_run).await;
+            match updated {
+                Err(ApiError::Conflict(..)) if !fixed => {}
+                other => return Ok(Reply::value(StatusCode::OK, &other?, format)?.warn(decoded.warnings)),
+            }
+        }
+        Err(ApiError::TooManyRequests(1))
     }
 
     async fn delete(&self, format: Format) -> Result<Reply, ApiError> {

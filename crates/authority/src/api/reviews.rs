@@ -1,11 +1,11 @@
 //! TokenReview and SelfSubjectReview.
 
 use super::decode::{self, Validation};
-use super::path::Query;
 use super::reply::Reply;
 use super::router::App;
-use super::status::ApiError;
 use crate::flow::review::review;
+use crate::request_info::Query;
+use crate::status::ApiError;
 use http::{HeaderMap, StatusCode};
 use jeton_core::limits::MAX_AUDIENCES;
 use jeton_core::wire::{AUTHENTICATION_V1, TokenReview, TokenReviewSpec, TokenReviewStatus, UserInfo};

@@ -2,9 +2,7 @@
 
 use super::body::{Read, Room};
 use super::openid::Documents;
-use super::path::{self, Query, RequestInfo, ResourcePath};
 use super::reply::{Format, Reply, refusal};
-use super::status::ApiError;
 use super::{discovery, resource, reviews, token_request};
 use crate::access::authn::{self, Caller};
 use crate::access::rbac::Rbac;
@@ -12,6 +10,8 @@ use crate::edge::{Body, Peer};
 use crate::flow::Tokens;
 use crate::health::Health;
 use crate::objects::{Registry, kinds};
+use crate::request_info::{self, Query, RequestInfo, ResourcePath};
+use crate::status::ApiError;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -84,7 +84,7 @@ impl App {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let query = Query::parse(parts.uri.query());
-        let info = path::parse(&parts.method, parts.uri.path(), &query)
+        let info = request_info::parse(&parts.method, parts.uri.path(), &query)
             .ok_or_else(|| ApiError::BadRequest("the URL is not UTF-8".to_owned()))?;
         let caller = authn::authenticate(&self.tokens, &parts.headers, user)?;
         self.rbac.authorize(&caller.user, &info)?;
@@ -154,6 +154,9 @@ impl App {
         }
         if let Some(found) = discovery::at(&info.path, &self.address) {
             return Reply::value(StatusCode::OK, &found, Format::of(&parts.headers)?);
+        }
+        if let Some(found) = discovery::openapi(&info.path) {
+            return Reply::json(StatusCode::OK, &found);
         }
         if info.path.starts_with("/api/") || info.path.starts_with("/apis/") {
             return Err(ApiError::NoResource);

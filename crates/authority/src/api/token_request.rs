@@ -1,12 +1,12 @@
 //! `POST …/serviceaccounts/{name}/token`.
 
 use super::decode::{self, Validation};
-use super::path::{Query, ResourcePath};
 use super::reply::Reply;
 use super::router::App;
-use super::status::{About, ApiError, Cause};
 use crate::flow::issue::{IssueFailure, Issued, issue};
 use crate::objects::kinds::SERVICE_ACCOUNT;
+use crate::request_info::{Query, ResourcePath};
+use crate::status::{About, ApiError, Cause};
 use http::{HeaderMap, StatusCode};
 use jeton_core::issue::{Ask, IssueError};
 use jeton_core::limits::MIN_LIFETIME_SECONDS;

@@ -1,12 +1,12 @@
 //! Namespaces: each has its `default` account and the root certificate; one that is going away is emptied, then removed.
 
 use super::Follow;
-use crate::api::status::ApiError;
 use crate::objects::delete::DeleteOptions;
 use crate::objects::kind::text;
 use crate::objects::kinds::{self, CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT};
 use crate::objects::registry::ListOptions;
 use crate::objects::{Kind, Registry};
+use crate::status::ApiError;
 use crate::store::Key;
 use serde_json::{Value, json};
 use std::sync::Arc;

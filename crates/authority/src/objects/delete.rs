@@ -5,7 +5,7 @@
 
 use super::kind::{Kind, text};
 use super::registry::{MAX_RETRIES, Registry, about, decode, key, modified, unavailable};
-use crate::api::status::ApiError;
+use crate::status::ApiError;
 use crate::store::{CommitError, Expect};
 use jeton_core::time::UnixTime;
 use serde_json::{Value, json};

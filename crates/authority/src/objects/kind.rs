@@ -1,6 +1,6 @@
 //! What the registry must know of a kind. A kind is one constant in one small file of `kinds/`.
 
-use crate::api::status::Cause;
+use crate::status::Cause;
 use crate::store::IndexRow;
 use jeton_core::ident;
 use serde_json::Value;

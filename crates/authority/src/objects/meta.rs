@@ -1,7 +1,7 @@
 //! `metadata`: what clients may say of an object, and what only the server says.
 
 use super::kind::{Kind, text};
-use crate::api::status::{About, ApiError, Cause};
+use crate::status::{About, ApiError, Cause};
 use jeton_core::time::UnixTime;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -94,7 +94,7 @@ pub fn check(kind: &Kind, object: &Value, causes: &mut Vec<Cause>) {
     }
     if bytes > MAX_ANNOTATIONS_BYTES {
         let fault =
-            crate::api::status::Fault::TooLong(format!("may not be more than {MAX_ANNOTATIONS_BYTES} bytes"));
+            crate::status::Fault::TooLong(format!("may not be more than {MAX_ANNOTATIONS_BYTES} bytes"));
         causes.push(Cause { field: "metadata.annotations".to_owned(), fault });
     }
     for finalizer in object["metadata"]["finalizers"].as_array().into_iter().flatten() {

@@ -1,4 +1,5 @@
 //! One module per command.
 
 pub(crate) mod serve;
+pub(crate) mod token;
 pub(crate) mod up;

@@ -1,7 +1,10 @@
 //! The one place that touches the process: clock, environment, signals, standard streams.
 
+pub(crate) mod client;
+
 use crate::args::{Common, LogFormat};
 use jeton_authority::clock::Clock;
+use jeton_core::limits::MAX_TOKEN_BYTES;
 use jeton_core::policy::Lifetimes;
 use jeton_core::time::UnixTime;
 use std::error::Error;
@@ -119,4 +122,14 @@ pub(crate) fn raise_file_limit() {
             tracing::warn!(%error, "the limit of open files stays as it is");
         }
     }
+}
+
+/// A token from standard input.
+pub(crate) fn token_from_stdin() -> Result<String, Failure> {
+    use std::io::Read;
+    let mut text = String::new();
+    let limit = u64::try_from(MAX_TOKEN_BYTES).unwrap_or(u64::MAX) + 2;
+    let read = std::io::stdin().lock().take(limit).read_to_string(&mut text);
+    read.map_err(|_| Failure::misuse("standard input is no token: it is not UTF-8, or cannot be read"))?;
+    Ok(text.trim().to_owned())
 }

@@ -1,8 +1,8 @@
 //! ConfigMaps.
 
 use super::data;
-use crate::api::status::Cause;
 use crate::objects::kind::{Kind, PLAIN};
+use crate::status::Cause;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! What ConfigMaps and Secrets have in common: named values, at most 1 MiB together, frozen on wish.
 
-use crate::api::status::{Cause, Fault};
+use crate::status::{Cause, Fault};
 use serde_json::{Map, Value};
 
 /// Largest sum of all values, in bytes. Kubernetes 1.36: 1 MiB.

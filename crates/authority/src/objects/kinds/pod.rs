@@ -1,7 +1,7 @@
 //! Pods: what a workload's token is bound to. Nothing here runs them.
 
-use crate::api::status::Cause;
 use crate::objects::kind::{Facts, Kind, PLAIN, default_to, text};
+use crate::status::Cause;
 use jeton_core::ident;
 use serde_json::{Value, json};
 
@@ -92,7 +92,7 @@ fn check(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
             } else if let Err(why) = ident::dns_label(name) {
                 causes.push(Cause::invalid(format!("{path}.name"), name, why));
             } else if !names.insert(name) {
-                let fault = crate::api::status::Fault::Duplicate(format!("{name:?}"));
+                let fault = crate::status::Fault::Duplicate(format!("{name:?}"));
                 causes.push(Cause { field: format!("{path}.name"), fault });
             }
             if text(container, "/image").is_empty() {

@@ -1,7 +1,7 @@
 //! What roles and bindings have in common.
 
-use crate::api::status::{Cause, Fault};
 use crate::objects::kind::{default_to, text};
+use crate::status::{Cause, Fault};
 use serde_json::Value;
 
 const GROUP: &str = "rbac.authorization.k8s.io";

