@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
+/// What is wrong, content type, body, the code it must get.
+type Bad<'a> = (&'static str, (&'static str, &'static str), &'a [u8], u16);
+
 fn start() -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"), &[]).unwrap();
@@ -24,7 +27,7 @@ fn every_bad_body_has_its_code() {
     let (_dir, server) = start();
     let large = format!(r#"{{"spec":{{"token":"{}"}}}}"#, "x".repeat(3 * 1024 * 1024));
     let deep = format!(r#"{{"spec":{}"#, "[".repeat(200_000));
-    let bad: [(&str, (&str, &str), &[u8], u16); 9] = [
+    let bad: [Bad<'_>; 9] = [
         ("larger than 3 MiB", JSON, large.as_bytes(), 413),
         ("deep nesting", JSON, deep.as_bytes(), 400),
         ("not UTF-8", JSON, b"{\"spec\":{\"token\":\"\xff\"}}", 400),
