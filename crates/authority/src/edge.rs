@@ -4,9 +4,8 @@
 //! connections a number, and each connection has its own task. Left out on purpose: what requests mean.
 
 use crate::access::authn::certificate_user;
-use bytes::Bytes;
+use crate::answer::Body;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -38,9 +37,6 @@ pub const MAX_HEAD_BYTES: usize = 64 * 1024;
 pub const MAX_STREAMS: u32 = 100;
 /// Seconds that requests under way may take when the server ends.
 pub const DRAIN_SECONDS: u64 = 10;
-
-/// What an answer consists of.
-pub type Body = Full<Bytes>;
 
 /// The other end of a connection.
 #[derive(Debug)]

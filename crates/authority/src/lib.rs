@@ -12,6 +12,7 @@ pub mod access;
 pub mod controllers;
 pub mod health;
 pub mod config;
+pub mod answer;
 pub mod edge;
 pub mod api;
 pub mod server;

@@ -178,6 +178,11 @@ impl Server {
                 }
             }
         });
+        let ending = app.clone();
+        let stop = async move {
+            stop.await;
+            ending.end();
+        };
         let handler = move |request, peer: Arc<edge::Peer>| {
             let app = app.clone();
             async move { app.answer(request, &peer).await }

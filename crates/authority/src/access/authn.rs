@@ -21,9 +21,11 @@ pub const EXTRA_SPACE_WARNING: &str =
 
 /// A caller, and what to warn them of.
 #[derive(Debug)]
-pub struct Caller {
+pub struct Caller<'a> {
     /// Who.
     pub user: UserInfo,
+    /// The token that says so; what it opened must not outlive it.
+    pub token: Option<&'a str>,
     /// For a `Warning` header.
     pub warning: Option<&'static str>,
 }
@@ -53,13 +55,13 @@ fn bearer(header: &str) -> Bearer<'_> {
 ///
 /// # Errors
 /// Unauthorized when a token was presented and refused.
-pub fn authenticate(
+pub fn authenticate<'a>(
     tokens: &Tokens,
-    headers: &HeaderMap,
+    headers: &'a HeaderMap,
     certificate: Option<&UserInfo>,
-) -> Result<Caller, ApiError> {
+) -> Result<Caller<'a>, ApiError> {
     if let Some(user) = certificate {
-        return Ok(Caller { user: user.clone(), warning: None });
+        return Ok(Caller { user: user.clone(), token: None, warning: None });
     }
     let header = headers.get(AUTHORIZATION).map(|h| h.to_str().unwrap_or("bearer \u{fffd}"));
     let warning = match header.map_or(Bearer::None, bearer) {
@@ -68,7 +70,7 @@ pub fn authenticate(
                 tracing::info!(reason = %refused, "bearer token refused");
                 ApiError::Unauthorized
             })?;
-            return Ok(Caller { user: verified.into_answer().0, warning: None });
+            return Ok(Caller { user: verified.into_answer().0, token: Some(token), warning: None });
         }
         Bearer::ExtraSpace => Some(EXTRA_SPACE_WARNING),
         Bearer::None => None,
@@ -78,7 +80,7 @@ pub fn authenticate(
         groups: vec![UNAUTHENTICATED_GROUP.to_owned()],
         ..UserInfo::default()
     };
-    Ok(Caller { user, warning })
+    Ok(Caller { user, token: None, warning })
 }
 
 /// The user of a client certificate that TLS verified: common name and organizations.

@@ -5,7 +5,7 @@
 
 use crate::objects::kind::text;
 use crate::objects::kinds::{CLUSTER_ROLE, CLUSTER_ROLE_BINDING, NAMESPACE};
-use crate::objects::{Kind, Registry};
+use crate::objects::{Kind, Registry, Write};
 use crate::status::ApiError;
 use serde_json::{Value, json};
 
@@ -83,7 +83,7 @@ const BINDINGS: &[(&str, &str)] = &[
 ];
 
 /// Namespaces every server has.
-const NAMESPACES: &[&str] = &["default", "kube-system", "kube-public"];
+const NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
 
 const AUTOUPDATE: &str = "/metadata/annotations/rbac.authorization.kubernetes.io~1autoupdate";
 
@@ -162,7 +162,7 @@ async fn put_right(
                     old[key] = wanted[key].clone();
                 }
             }
-            registry.update(kind, "", &name, old, false).await.map(|_| ())
+            registry.update(kind, "", &name, old, Write::default()).await.map(|_| ())
         }
         Err(error) => Err(error),
     }

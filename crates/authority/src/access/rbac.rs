@@ -4,7 +4,7 @@
 //! rule denies.
 
 use crate::objects::kinds::{CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING};
-use crate::objects::registry::ListOptions;
+use crate::objects::list::ListOptions;
 use crate::objects::selector::Selector;
 use crate::objects::{Kind, Registry};
 use crate::request_info::RequestInfo;

@@ -1,5 +1,6 @@
 //! The Kubernetes API over HTTP: thin adapters around flows and objects.
 
+mod negotiate;
 mod reply;
 mod body;
 mod decode;
@@ -7,6 +8,7 @@ mod discovery;
 mod openid;
 mod token_request;
 mod reviews;
+mod watch;
 mod resource;
 mod router;
 

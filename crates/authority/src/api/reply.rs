@@ -1,48 +1,21 @@
 //! Answers as HTTP: JSON or YAML, warnings, and the Status of an error.
 
-use crate::edge::Body;
+use super::negotiate::Format;
+use crate::answer::Body;
 use crate::status::ApiError;
-use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
+use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
 /// Longest warning, in bytes.
 const MAX_WARNING_BYTES: usize = 1024;
 
-/// How a client wants its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Json,
-    Yaml,
-}
-
-impl Format {
-    /// The first acceptable format of an `Accept` header.
-    ///
-    /// # Errors
-    /// NotAcceptable, with what is.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
-        let Some(accept) = headers.get(ACCEPT).and_then(|a| a.to_str().ok()) else { return Ok(Self::Json) };
-        for range in accept.split(',') {
-            match range.split(';').next().unwrap_or("").trim() {
-                "application/json" | "application/*" | "*/*" | "" => return Ok(Self::Json),
-                "application/yaml" => return Ok(Self::Yaml),
-                _ => {}
-            }
-        }
-        Err(ApiError::NotAcceptable(
-            "only the following media types are accepted: application/json, application/yaml".to_owned(),
-        ))
-    }
-}
-
 /// An answer with its code and warnings.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) code: StatusCode,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
     pub(super) content_type: &'static str,
     pub(super) cache: &'static str,
     pub(super) warnings: Vec<String>,
@@ -53,7 +26,7 @@ impl Reply {
         let body = serde_json::to_vec(value).map_err(|e| ApiError::Internal(e.to_string()))?;
         Ok(Self {
             code,
-            body,
+            body: Body::new(body),
             content_type: "application/json",
             cache: "no-cache, private",
             warnings: Vec::new(),
@@ -76,11 +49,19 @@ impl Reply {
     pub(super) fn text(code: StatusCode, text: &str) -> Self {
         Self {
             code,
-            body: text.as_bytes().to_vec(),
+            body: Body::new(text.as_bytes().to_vec()),
             content_type: "text/plain; charset=utf-8",
             cache: "no-cache, private",
             warnings: Vec::new(),
         }
+    }
+
+    /// Lines of JSON that come one by one.
+    pub(super) fn lines(lines: tokio::sync::mpsc::Receiver<bytes::Bytes>) -> Self {
+        let mut reply = Self::text(StatusCode::OK, "");
+        reply.body = Body::Parts(lines);
+        reply.content_type = "application/json";
+        reply
     }
 
     pub(super) fn warn(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
@@ -89,7 +70,7 @@ impl Reply {
     }
 
     pub(super) fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::new(Bytes::from(self.body)));
+        let mut response = Response::new(self.body);
         *response.status_mut() = self.code;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
@@ -125,7 +106,7 @@ pub(super) fn refusal(error: &ApiError) -> Response<Body> {
     let status = error.status();
     let reply = Reply {
         code,
-        body: status.to_string().into_bytes(),
+        body: Body::new(status.to_string()),
         content_type: "application/json",
         cache: "no-cache, private",
         warnings: Vec::new(),
@@ -140,24 +121,6 @@ pub(super) fn refusal(error: &ApiError) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn accept_headers() {
-        for (accept, want) in [
-            (None, Some(Format::Json)),
-            (Some("application/vnd.kubernetes.protobuf, application/json"), Some(Format::Json)),
-            (Some("application/yaml"), Some(Format::Yaml)),
-            (Some("text/html;q=0.9,*/*;q=0.8"), Some(Format::Json)),
-            (Some("application/json;as=Table;v=v1;g=meta.k8s.io,application/json"), Some(Format::Json)),
-            (Some("text/html"), None),
-        ] {
-            let mut headers = HeaderMap::new();
-            if let Some(accept) = accept {
-                headers.insert(ACCEPT, HeaderValue::from_static(accept));
-            }
-            assert_eq!(Format::of(&headers).ok(), want, "{accept:?}");
-        }
-    }
 
     #[test]
     fn warnings_cannot_break_out_of_their_header() {

@@ -1,22 +1,37 @@
 //! A request to its answer: who asks, may they, and which adapter does it.
 
 use super::body::{Read, Room};
+use super::discovery::{self, Discovery};
+use super::negotiate::{self, Format};
 use super::openid::Documents;
-use super::reply::{Format, Reply, refusal};
-use super::{discovery, resource, reviews, token_request};
+use super::reply::{Reply, refusal};
+use super::watch::MAX_WATCHES;
+use super::{resource, reviews, token_request};
 use crate::access::authn::{self, Caller};
 use crate::access::rbac::Rbac;
-use crate::edge::{Body, Peer};
+use crate::answer::Body;
+use crate::edge::Peer;
 use crate::flow::Tokens;
 use crate::health::Health;
-use crate::objects::{Registry, kinds};
+use crate::objects::Registry;
 use crate::request_info::{self, Query, RequestInfo, ResourcePath};
 use crate::status::ApiError;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use jeton_core::wire::UserInfo;
 use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+
+/// A request for a resource, from somebody who may.
+#[derive(Clone, Copy)]
+struct Incoming<'a> {
+    headers: &'a HeaderMap,
+    query: &'a Query,
+    path: &'a ResourcePath,
+    user: &'a UserInfo,
+    token: Option<&'a str>,
+}
 
 /// A server's API.
 #[derive(Debug)]
@@ -33,6 +48,10 @@ pub struct App {
     pub documents: Option<Documents>,
     /// Where clients reach this server: host and port.
     pub address: String,
+    /// Places for watches.
+    pub(super) watches: Arc<Semaphore>,
+    /// True once the server is about to end.
+    pub(crate) ending: watch::Sender<bool>,
     room: Room,
 }
 
@@ -46,11 +65,18 @@ impl App {
         address: String,
     ) -> Self {
         let rbac = Rbac::new(registry.clone());
-        Self { tokens, registry, rbac, health, documents, address, room: Room::default() }
+        let watches = Arc::new(Semaphore::new(MAX_WATCHES));
+        let (ending, _) = watch::channel(false);
+        Self { tokens, registry, rbac, health, documents, address, watches, ending, room: Room::default() }
+    }
+
+    /// Ends the answers that would go on for ever.
+    pub fn end(&self) {
+        self.ending.send_replace(true);
     }
 
     /// Answers a request, whatever it is.
-    pub async fn answer<B>(&self, request: Request<B>, peer: &Peer) -> Response<Body>
+    pub async fn answer<B>(self: &Arc<Self>, request: Request<B>, peer: &Peer) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -78,7 +104,12 @@ impl App {
         response
     }
 
-    async fn handle<B>(&self, parts: &Parts, body: B, user: Option<&UserInfo>) -> Result<Reply, ApiError>
+    async fn handle<B>(
+        self: &Arc<Self>,
+        parts: &Parts,
+        body: B,
+        user: Option<&UserInfo>,
+    ) -> Result<Reply, ApiError>
     where
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -88,48 +119,51 @@ impl App {
             .ok_or_else(|| ApiError::BadRequest("the URL is not UTF-8".to_owned()))?;
         let caller = authn::authenticate(&self.tokens, &parts.headers, user)?;
         self.rbac.authorize(&caller.user, &info)?;
-        let Caller { user, warning } = caller;
+        let Caller { user, token, warning } = caller;
         let reply = match &info.resource {
             None => self.plain(parts, &info)?,
             Some(resource) => {
                 let body = self.room.read(&parts.headers, body).await?;
-                self.resource(parts, &query, &info, resource, &body, &user).await?
+                let request =
+                    Incoming { headers: &parts.headers, query: &query, path: resource, user: &user, token };
+                self.resource(&request, info.verb, &body).await?
             }
         };
         Ok(reply.warn(warning.map(str::to_owned)))
     }
 
     async fn resource(
-        &self,
-        parts: &Parts,
-        query: &Query,
-        info: &RequestInfo,
-        path: &ResourcePath,
+        self: &Arc<Self>,
+        request: &Incoming<'_>,
+        verb: &'static str,
         body: &Read,
-        user: &UserInfo,
     ) -> Result<Reply, ApiError> {
-        let headers = &parts.headers;
-        let create = info.verb == "create";
+        let Incoming { headers, query, path, user, token } = *request;
+        let body = &body.bytes;
+        let create = verb == "create";
         match (path.group.as_str(), path.version.as_str(), path.plural.as_str(), path.subresource.as_str()) {
             ("authentication.k8s.io", "v1", "tokenreviews", "") if create => {
-                reviews::token_review(self, headers, query, &body.bytes)
+                reviews::token_review(self, headers, query, body)
             }
             ("authentication.k8s.io", "v1", "selfsubjectreviews", "") if create => {
-                reviews::self_subject_review(self, headers, query, &body.bytes, user)
+                reviews::self_subject_review(self, headers, query, body, user)
             }
             ("authentication.k8s.io", "v1", "tokenreviews" | "selfsubjectreviews", "") => {
                 Err(ApiError::MethodNotAllowed)
             }
             ("", "v1", "serviceaccounts", "token") if create && !path.name.is_empty() => {
-                token_request::create(self, headers, query, path, &body.bytes)
+                token_request::create(self, headers, query, path, body)
             }
             ("", "v1", "serviceaccounts", "token") => Err(ApiError::MethodNotAllowed),
-            (group, version, plural, "") => {
-                let kind = kinds::find(group, version, plural).ok_or(ApiError::NoResource)?;
-                let request = resource::Request { app: self, kind, path, query, headers, body: &body.bytes };
-                request.answer(info.verb).await
+            (group, version, plural, subresource) => {
+                let kind = self.registry.kind(group, version, plural).ok_or(ApiError::NoResource)?;
+                if !kind.has_subresource(subresource) {
+                    return Err(ApiError::NoResource);
+                }
+                let request = resource::Request { app: self, kind, path, query, headers, body, token };
+                // On the heap: its future is large, and every request would carry the room for it.
+                Box::pin(request.answer(verb)).await
             }
-            _ => Err(ApiError::NoResource),
         }
     }
 
@@ -152,10 +186,19 @@ impl App {
         if let Some(reply) = self.documents.as_ref().and_then(|d| d.at(&info.path)) {
             return Ok(reply);
         }
-        if let Some(found) = discovery::at(&info.path, &self.address) {
+        let kinds = self.registry.kinds();
+        let discovery = Discovery { kinds: &kinds, address: &self.address };
+        if negotiate::aggregated(&parts.headers)
+            && let Some(found) = discovery.aggregated(&info.path)
+        {
+            let mut reply = Reply::json(StatusCode::OK, &found)?;
+            reply.content_type = negotiate::AGGREGATED;
+            return Ok(reply);
+        }
+        if let Some(found) = discovery.at(&info.path) {
             return Reply::value(StatusCode::OK, &found, Format::of(&parts.headers)?);
         }
-        if let Some(found) = discovery::openapi(&info.path) {
+        if let Some(found) = discovery.openapi(&info.path) {
             return Reply::json(StatusCode::OK, &found);
         }
         if info.path.starts_with("/api/") || info.path.starts_with("/apis/") {

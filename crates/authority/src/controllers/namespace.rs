@@ -4,8 +4,8 @@ use super::Follow;
 use crate::objects::delete::DeleteOptions;
 use crate::objects::kind::text;
 use crate::objects::kinds::{self, CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT};
-use crate::objects::registry::ListOptions;
-use crate::objects::{Kind, Registry};
+use crate::objects::list::ListOptions;
+use crate::objects::{Kind, Part, Registry, Write};
 use crate::status::ApiError;
 use crate::store::Key;
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ async fn round(registry: &Registry, ca_pem: &str) -> Result<(), ApiError> {
         };
         let mut fixed = found;
         fixed["data"] = json!({"ca.crt": ca_pem});
-        ignore_gone(registry.update(&CONFIG_MAP, &name, ROOT_CA, fixed, false).await)?;
+        ignore_gone(registry.update(&CONFIG_MAP, &name, ROOT_CA, fixed, Write::default()).await)?;
     }
     Ok(())
 }
@@ -106,7 +106,8 @@ async fn empty(registry: &Registry, namespace: &str) -> Result<(), ApiError> {
         Err(error) => return Err(error),
     };
     object["spec"]["finalizers"] = json!([]);
-    ignore_gone(registry.finalize(&NAMESPACE, object).await)?;
+    let write = Write { part: Part::Finalizers, ..Write::default() };
+    ignore_gone(registry.update(&NAMESPACE, "", namespace, object, write).await)?;
     // A creation that was already on its way when the namespace was marked may have come through.
     delete_content(registry, namespace).await.map(|_| ())
 }

@@ -10,11 +10,55 @@ use crate::store::{CommitError, Expect};
 use jeton_core::time::UnixTime;
 use serde_json::{Value, json};
 
+/// Holds an object until what it owns is gone.
+pub const FOREGROUND: &str = "foregroundDeletion";
+/// Holds an object until what it owns has been set free.
+pub const ORPHAN: &str = "orphan";
+
+/// What happens to the objects that an object owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// They are deleted after it.
+    Background,
+    /// They are deleted before it.
+    Foreground,
+    /// They stay, without it as their owner.
+    Orphan,
+}
+
+impl Propagation {
+    /// Reads a `propagationPolicy`.
+    ///
+    /// # Errors
+    /// What is allowed.
+    pub fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "Background" => Ok(Self::Background),
+            "Foreground" => Ok(Self::Foreground),
+            "Orphan" => Ok(Self::Orphan),
+            _ => Err(format!(
+                "propagationPolicy: Unsupported value: {text:?}: supported values: \"Background\", \"Foreground\", \"Orphan\""
+            )),
+        }
+    }
+
+    /// The finalizer by which the collector of owned objects holds an object.
+    fn finalizer(self) -> Option<&'static str> {
+        match self {
+            Self::Background => None,
+            Self::Foreground => Some(FOREGROUND),
+            Self::Orphan => Some(ORPHAN),
+        }
+    }
+}
+
 /// What a DELETE asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeleteOptions {
     /// Seconds to wait; `None`: the object's own.
     pub grace: Option<i64>,
+    /// What happens to what the object owns; `None`: what the object's finalizers say.
+    pub propagation: Option<Propagation>,
     /// The uid the object must have.
     pub uid: Option<String>,
     /// The version the object must have.
@@ -51,6 +95,12 @@ impl DeleteOptions {
             Value::Null => None,
             value => Some(value.as_i64().ok_or("gracePeriodSeconds must be a number of seconds")?),
         };
+        let propagation = match (body["propagationPolicy"].as_str(), body["orphanDependents"].as_bool()) {
+            (Some(policy), _) if !policy.is_empty() => Some(Propagation::read(policy)?),
+            (_, Some(true)) => Some(Propagation::Orphan),
+            (_, Some(false)) => Some(Propagation::Background),
+            _ => None,
+        };
         let dry_run = match body["dryRun"].as_array().map(Vec::as_slice) {
             None | Some([]) => false,
             Some([one]) if one == "All" => true,
@@ -58,6 +108,7 @@ impl DeleteOptions {
         };
         Ok(Self {
             grace,
+            propagation,
             uid: wish("/preconditions/uid"),
             version: wish("/preconditions/resourceVersion"),
             dry_run,
@@ -79,10 +130,14 @@ impl Registry {
     ) -> Result<Deleted, ApiError> {
         for _ in 0..MAX_RETRIES {
             let stored = self.stored(kind, namespace, name)?;
-            let object = decode(&stored)?;
+            let object = decode(kind, &stored)?;
             preconditions(kind, name, &object, options)?;
             let key = key(kind, namespace, name)?;
-            let step = step(kind, &object, options.grace, self.clock().now());
+            let wished = propagated(object.clone(), options.propagation);
+            let step = match step(kind, &wished, options.grace, self.clock().now()) {
+                Step::Nothing if wished != object => Step::Mark(wished),
+                step => step,
+            };
             let result = match step {
                 Step::Nothing => return Ok(Deleted::Marked(object)),
                 Step::Remove if options.dry_run => return Ok(Deleted::Gone(object)),
@@ -125,6 +180,21 @@ fn preconditions(kind: &Kind, name: &str, object: &Value, options: &DeleteOption
     Ok(())
 }
 
+/// The object with the one finalizer of its propagation.
+fn propagated(mut object: Value, propagation: Option<Propagation>) -> Value {
+    let Some(propagation) = propagation else { return object };
+    let old = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+    let others = old.filter(|f| *f != FOREGROUND && *f != ORPHAN).cloned();
+    let all: Vec<Value> = others.chain(propagation.finalizer().map(|f| json!(f))).collect();
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        match all.is_empty() {
+            true => drop(metadata.remove("finalizers")),
+            false => drop(metadata.insert("finalizers".to_owned(), json!(all))),
+        }
+    }
+    object
+}
+
 fn held(kind: &Kind, object: &Value) -> bool {
     let finalizers = object["metadata"]["finalizers"].as_array();
     finalizers.is_some_and(|f| !f.is_empty()) || (kind.held)(object)
@@ -163,6 +233,9 @@ fn mark(kind: &Kind, object: &Value, ends: UnixTime, grace: i64) -> Value {
     let mut marked = object.clone();
     marked["metadata"]["deletionTimestamp"] = json!(ends.rfc3339());
     marked["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
+    if let Some(generation) = marked["metadata"]["generation"].as_i64() {
+        marked["metadata"]["generation"] = json!(generation.saturating_add(1));
+    }
     (kind.on_mark)(&mut marked);
     marked
 }

@@ -1,9 +1,10 @@
 //! What the registry must know of a kind. A kind is one constant in one small file of `kinds/`.
 
+use super::table::{Column, PLAIN_COLUMNS};
 use crate::status::Cause;
 use crate::store::IndexRow;
 use jeton_core::ident;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// The facts of an object that its index row adds to uid and deletion time.
@@ -58,6 +59,16 @@ pub struct Kind {
     pub held: fn(&Value) -> bool,
     /// What else changes when an object is marked as going away.
     pub on_mark: fn(&mut Value),
+    /// Whether `status` is a subresource: other writes leave it alone, and it is written by itself.
+    pub has_status: bool,
+    /// Further subresources.
+    pub subresources: &'static [&'static str],
+    /// Whether `metadata.generation` counts the changes of everything but metadata and status.
+    pub has_generation: bool,
+    /// What a table shows.
+    pub columns: &'static [Column],
+    /// Members that are stored under another name: as clients of this kind know them, as they are stored.
+    pub renamed: &'static [(&'static str, &'static str)],
     /// A field that a field selector may name, beside `metadata.name` and `metadata.namespace`; `None`: no such field.
     pub field: fn(&Value, &str) -> Option<String>,
 }
@@ -82,6 +93,11 @@ pub const PLAIN: Kind = Kind {
     grace: |_, _| 0,
     held: |_| false,
     on_mark: |_| {},
+    has_status: false,
+    subresources: &[],
+    has_generation: false,
+    columns: PLAIN_COLUMNS,
+    renamed: &[],
     field: |_, _| None,
 };
 
@@ -92,6 +108,40 @@ impl Kind {
             self.version.to_owned()
         } else {
             format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// Whether an object has this part at a path of its own; the empty one is the object itself.
+    pub fn has_subresource(&self, name: &str) -> bool {
+        match name {
+            "" => true,
+            "status" => self.has_status,
+            _ => self.subresources.contains(&name),
+        }
+    }
+
+    /// A stored object as clients of this kind know it.
+    pub fn present(&self, object: &mut Value) {
+        self.rename(object, |(known, stored)| (stored, known));
+    }
+
+    /// An object as it is stored.
+    pub fn store(&self, object: &mut Value) {
+        self.rename(object, |(known, stored)| (known, stored));
+    }
+
+    fn rename(
+        &self,
+        object: &mut Value,
+        way: fn((&'static str, &'static str)) -> (&'static str, &'static str),
+    ) {
+        object["kind"] = json!(self.kind);
+        object["apiVersion"] = json!(self.api_version());
+        let Some(map) = object.as_object_mut().filter(|_| !self.renamed.is_empty()) else { return };
+        for (from, to) in self.renamed.iter().copied().map(way) {
+            if let Some(value) = map.remove(from) {
+                map.insert(to.to_owned(), value);
+            }
         }
     }
 

@@ -75,6 +75,25 @@ pub fn stamp_update(object: &mut Value, old: &Value) {
     }
 }
 
+/// Takes a member from the object as it was.
+pub fn keep(object: &mut Value, old: &Value, key: &str) {
+    let Some(map) = object.as_object_mut() else { return };
+    match old.get(key) {
+        Some(value) => drop(map.insert(key.to_owned(), value.clone())),
+        None => drop(map.remove(key)),
+    }
+}
+
+/// Whether anything but metadata and status differs.
+pub fn content_differs(new: &Value, old: &Value) -> bool {
+    let content = |value: &Value| -> Map<String, Value> {
+        let own = |key: &str| !matches!(key, "metadata" | "status" | "kind" | "apiVersion");
+        let members = value.as_object().into_iter().flatten().filter(|(key, _)| own(key));
+        members.map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
+    content(new) != content(old)
+}
+
 /// Checks `metadata` of a new object or an update.
 pub fn check(kind: &Kind, object: &Value, causes: &mut Vec<Cause>) {
     let name = text(object, "/metadata/name");

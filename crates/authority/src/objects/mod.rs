@@ -3,12 +3,16 @@
 //! Invariant: nothing is stored that its kind's checks refused, and every answer shows the object as it was
 //! committed. Left out on purpose: HTTP, and who may do what.
 
+pub mod table;
 pub mod kind;
 pub mod kinds;
 pub mod meta;
 pub mod selector;
 pub mod delete;
 pub mod registry;
+pub mod list;
+mod bind;
 
 pub use kind::Kind;
-pub use registry::Registry;
+pub use list::{List, ListOptions};
+pub use registry::{Part, Registry, Write};

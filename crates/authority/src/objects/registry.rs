@@ -4,13 +4,11 @@
 //! overwrite each other unseen; a create also assumes its namespace.
 
 use super::kind::Kind;
-use super::kinds::NAMESPACE;
+use super::kinds::{self, NAMESPACE};
 use super::meta;
-use super::selector::Selector;
 use crate::clock::Clock;
 use crate::status::{About, ApiError};
-use crate::store::{Change, CommitError, Expect, Key, Store, StoreError, Stored, Txn};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use crate::store::{Change, CommitError, Expect, Key, Prefix, Store, StoreError, Stored, Txn};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,8 +16,6 @@ use uuid::Uuid;
 
 /// Times a write is tried again when another writer came first and the client assumed nothing.
 pub(super) const MAX_RETRIES: usize = 32;
-/// Objects read from the store at a time while a list is made.
-const PAGE_ITEMS: usize = 500;
 
 /// The objects of a server.
 pub struct Registry {
@@ -28,26 +24,25 @@ pub struct Registry {
     rbac_changes: AtomicU64,
 }
 
-/// What part of a collection is wanted.
-#[derive(Clone, Debug, Default)]
-pub struct ListOptions {
-    /// Which objects.
-    pub selector: Selector,
-    /// Most objects at once; 0: all.
-    pub limit: usize,
-    /// Where the list before ended.
-    pub after: Option<String>,
+/// Which part of an object a write changes; the rest stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All but `status`, where that is a subresource.
+    #[default]
+    Main,
+    /// `status` alone.
+    Status,
+    /// The list of those who hold a namespace, `spec.finalizers`.
+    Finalizers,
 }
 
-/// A part of a collection.
-#[derive(Debug)]
-pub struct List {
-    /// The objects.
-    pub items: Vec<Value>,
-    /// Revision they were read at.
-    pub revision: u64,
-    /// Where to go on; absent at the end.
-    pub next: Option<String>,
+/// How an object is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Write {
+    /// What of it.
+    pub part: Part,
+    /// Whether to check everything and store nothing.
+    pub dry_run: bool,
 }
 
 impl Registry {
@@ -66,6 +61,16 @@ impl Registry {
         &self.clock
     }
 
+    /// Every kind that is served.
+    pub fn kinds(&self) -> Vec<&'static Kind> {
+        kinds::ALL.to_vec()
+    }
+
+    /// The kind behind a group, version and plural.
+    pub fn kind(&self, group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
+        kinds::ALL.into_iter().find(|k| k.group == group && k.version == version && k.plural == plural)
+    }
+
     /// Grows with every change of a role or binding.
     pub fn rbac_changes(&self) -> u64 {
         self.rbac_changes.load(Ordering::SeqCst)
@@ -77,47 +82,13 @@ impl Registry {
     /// NotFound; Unavailable when the store fails.
     pub fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Value, ApiError> {
         let stored = self.stored(kind, namespace, name)?;
-        decode(&stored)
+        decode(kind, &stored)
     }
 
     pub(super) fn stored(&self, kind: &Kind, namespace: &str, name: &str) -> Result<Stored, ApiError> {
         let key = key(kind, namespace, name)?;
         let found = self.store.get(&key).map_err(unavailable)?;
         found.ok_or_else(|| ApiError::NotFound(about(kind, name)))
-    }
-
-    /// Reads a collection; `namespace` empty: all of them.
-    ///
-    /// # Errors
-    /// BadRequest for a selector that does not fit; Expired for a continuation that cannot be read.
-    pub fn list(&self, kind: &Kind, namespace: &str, options: &ListOptions) -> Result<List, ApiError> {
-        let prefix = match namespace {
-            "" => Key::prefix_all(kind.stored_as),
-            _ => Key::prefix_ns(kind.stored_as, namespace),
-        };
-        let mut after = match &options.after {
-            Some(token) => Some(continuation(token)?),
-            None => None,
-        };
-        let mut list = List { items: Vec::new(), revision: 0, next: None };
-        loop {
-            let page = self.store.list(&prefix, after.as_ref(), PAGE_ITEMS).map_err(unavailable)?;
-            list.revision = list.revision.max(page.revision);
-            for (key, stored) in page.items {
-                if options.limit > 0 && list.items.len() >= options.limit {
-                    list.next = after.as_ref().map(|key| URL_SAFE_NO_PAD.encode(key.as_str()));
-                    return Ok(list);
-                }
-                let object = decode(&stored)?;
-                if options.selector.matches(kind, &object).map_err(ApiError::BadRequest)? {
-                    list.items.push(object);
-                }
-                after = Some(key);
-            }
-            if !page.more {
-                return Ok(list);
-            }
-        }
     }
 
     /// Creates an object; gives back what was stored.
@@ -136,6 +107,9 @@ impl Registry {
             let mut object = body.clone();
             meta::stamp_new(&mut object, namespace, self.clock.now(), Uuid::new_v4());
             (kind.prepare)(&mut object, None);
+            if kind.has_generation {
+                object["metadata"]["generation"] = json!(1);
+            }
             let mut causes = Vec::new();
             meta::check(kind, &object, &mut causes);
             (kind.check)(&object, None, &mut causes);
@@ -202,7 +176,7 @@ impl Registry {
         namespace: &str,
         name: &str,
         body: Value,
-        dry_run: bool,
+        write: Write,
     ) -> Result<Value, ApiError> {
         meta::check_namespace(&body, namespace)?;
         let given = body["metadata"]["name"].as_str().unwrap_or("");
@@ -215,16 +189,11 @@ impl Registry {
             body["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty()).map(str::to_owned);
         for _ in 0..MAX_RETRIES {
             let stored = self.stored(kind, namespace, name)?;
-            let old = decode(&stored)?;
+            let old = decode(kind, &stored)?;
             assumptions(kind, name, &body, &old)?;
-            let mut object = body.clone();
-            meta::stamp_update(&mut object, &old);
-            (kind.prepare)(&mut object, Some(&old));
-            let mut causes = Vec::new();
-            meta::check(kind, &object, &mut causes);
-            (kind.check)(&object, Some(&old), &mut causes);
-            meta::refuse(kind, &object, causes)?;
-            if dry_run || same(&object, &old) {
+            let object = changed(kind, &body, &old, write.part)?;
+            if write.dry_run || same(&object, &old) {
+                let mut object = object;
                 object["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
                 return Ok(object);
             }
@@ -244,27 +213,6 @@ impl Registry {
         Err(modified(kind, name))
     }
 
-    /// Writes an object whose own finalizers changed (`spec.finalizers` of a namespace), and removes it when it is
-    /// going away and nobody holds it any more.
-    ///
-    /// # Errors
-    /// Conflict when it changed since it was read.
-    pub async fn finalize(&self, kind: &Kind, object: Value) -> Result<Value, ApiError> {
-        let metadata = |field: &str| object["metadata"][field].as_str().unwrap_or("").to_owned();
-        let (namespace, name) = (metadata("namespace"), metadata("name"));
-        let revision: u64 = metadata("resourceVersion").parse().map_err(|_| modified(kind, &name))?;
-        let key = key(kind, &namespace, &name)?;
-        let result = if super::delete::is_released(kind, &object) {
-            self.remove(kind, &key, object, revision).await
-        } else {
-            self.put(kind, &key, object, Expect::Revision(revision), Vec::new()).await
-        };
-        result.map_err(|error| match error {
-            CommitError::Store(error) => unavailable(error),
-            CommitError::Conflict { .. } => modified(kind, &name),
-        })
-    }
-
     pub(super) async fn put(
         &self,
         kind: &Kind,
@@ -273,8 +221,7 @@ impl Registry {
         expect: Expect,
         checks: Vec<(Key, Expect)>,
     ) -> Result<Value, CommitError> {
-        object["kind"] = json!(kind.kind);
-        object["apiVersion"] = json!(kind.api_version());
+        kind.store(&mut object);
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("resourceVersion");
         }
@@ -283,6 +230,7 @@ impl Registry {
         let done = self.store.commit(Txn { checks, changes: vec![(change, expect)] }).await?;
         self.changed(kind);
         object["metadata"]["resourceVersion"] = json!(done.revision.to_string());
+        kind.present(&mut object);
         Ok(object)
     }
 
@@ -327,14 +275,59 @@ pub fn about(kind: &Kind, name: &str) -> About {
     About::new(kind.group, kind.plural, name)
 }
 
-/// An object with its revision.
+/// Where the objects of a kind stand; `namespace` empty: all of them.
+pub fn prefix(kind: &Kind, namespace: &str) -> Prefix {
+    match namespace {
+        "" => Key::prefix_all(kind.stored_as),
+        _ => Key::prefix_ns(kind.stored_as, namespace),
+    }
+}
+
+/// An object with its revision, as clients of `kind` know it.
 ///
 /// # Errors
 /// Internal when the stored bytes are not an object.
-pub fn decode(stored: &Stored) -> Result<Value, ApiError> {
-    let mut object: Value = serde_json::from_slice(&stored.body)
+pub fn decode(kind: &Kind, stored: &Stored) -> Result<Value, ApiError> {
+    decode_bytes(kind, &stored.body, stored.revision)
+}
+
+/// The same from bytes and a revision.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_bytes(kind: &Kind, body: &[u8], revision: u64) -> Result<Value, ApiError> {
+    let mut object: Value = serde_json::from_slice(body)
         .map_err(|_| ApiError::Internal("a stored object cannot be read".to_owned()))?;
-    object["metadata"]["resourceVersion"] = json!(stored.revision.to_string());
+    object["metadata"]["resourceVersion"] = json!(revision.to_string());
+    kind.present(&mut object);
+    Ok(object)
+}
+
+/// The object after a write of one part of it, checked.
+fn changed(kind: &Kind, body: &Value, old: &Value, part: Part) -> Result<Value, ApiError> {
+    let mut object = match part {
+        Part::Main => body.clone(),
+        Part::Status | Part::Finalizers => old.clone(),
+    };
+    match part {
+        Part::Status => object["status"] = body["status"].clone(),
+        Part::Finalizers => object["spec"]["finalizers"] = body["spec"]["finalizers"].clone(),
+        Part::Main => {
+            meta::stamp_update(&mut object, old);
+            (kind.prepare)(&mut object, Some(old));
+            if kind.has_status {
+                meta::keep(&mut object, old, "status");
+            }
+            if kind.has_generation && meta::content_differs(&object, old) {
+                let before = old["metadata"]["generation"].as_i64().unwrap_or(0);
+                object["metadata"]["generation"] = json!(before.saturating_add(1));
+            }
+            let mut causes = Vec::new();
+            meta::check(kind, &object, &mut causes);
+            (kind.check)(&object, Some(old), &mut causes);
+            meta::refuse(kind, &object, causes)?;
+        }
+    }
     Ok(object)
 }
 
@@ -381,11 +374,4 @@ fn same(new: &Value, old: &Value) -> bool {
         value
     };
     strip(new) == strip(old)
-}
-
-fn continuation(token: &str) -> Result<Key, ApiError> {
-    let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    text.and_then(|text| Key::parse(&text)).ok_or_else(|| {
-        ApiError::BadRequest("continue key is not valid: encoded key or version is malformed".to_owned())
-    })
 }

@@ -2,6 +2,7 @@
 
 use super::rules;
 use crate::objects::kind::{Kind, PLAIN};
+use crate::objects::table::{CREATED_AT, NAME};
 use jeton_core::ident;
 
 /// rbac.authorization.k8s.io/v1 ClusterRole.
@@ -14,5 +15,6 @@ pub const CLUSTER_ROLE: Kind = Kind {
     stored_as: "rbac.authorization.k8s.io/clusterroles",
     name: ident::path_segment,
     check: |new, _, causes| rules::check_rules(new, false, causes),
+    columns: &[NAME, CREATED_AT],
     ..PLAIN
 };

@@ -2,9 +2,10 @@
 
 use super::data;
 use crate::objects::kind::{Kind, PLAIN};
+use crate::objects::table::{AGE, Cell, NAME, count, number};
 use crate::status::Cause;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// core/v1 ConfigMap.
 pub const CONFIG_MAP: Kind = Kind {
@@ -14,6 +15,11 @@ pub const CONFIG_MAP: Kind = Kind {
     short_names: &["cm"],
     stored_as: "core/configmaps",
     check,
+    columns: &[
+        NAME,
+        number("Data", Cell::Of(|o, _| json!(count(o, "/data") + count(o, "/binaryData")))),
+        AGE,
+    ],
     ..PLAIN
 };
 

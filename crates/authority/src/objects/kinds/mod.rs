@@ -3,44 +3,72 @@
 mod cluster_role;
 mod cluster_role_binding;
 mod config_map;
+mod cron_job;
+mod daemon_set;
 mod data;
+mod deployment;
+mod endpoint_slice;
+mod event;
+mod job;
+mod lease;
 mod namespace;
 mod node;
 mod pod;
+mod pod_columns;
+mod replica_set;
 mod role;
 mod role_binding;
 mod rules;
 mod secret;
+mod service;
 mod service_account;
+mod stateful_set;
+mod workload;
 
 use super::kind::Kind;
 
 pub use cluster_role::CLUSTER_ROLE;
 pub use cluster_role_binding::CLUSTER_ROLE_BINDING;
 pub use config_map::CONFIG_MAP;
+pub use cron_job::CRON_JOB;
+pub use daemon_set::DAEMON_SET;
+pub use deployment::DEPLOYMENT;
+pub use endpoint_slice::ENDPOINT_SLICE;
+pub use event::{EVENT, EVENT_V1};
+pub use job::JOB;
+pub use lease::LEASE;
 pub use namespace::NAMESPACE;
 pub use node::NODE;
 pub use pod::POD;
+pub use replica_set::REPLICA_SET;
 pub use role::ROLE;
 pub use role_binding::ROLE_BINDING;
 pub use secret::{SECRET, TOKEN_TYPE};
+pub use service::SERVICE;
 pub use service_account::SERVICE_ACCOUNT;
+pub use stateful_set::STATEFUL_SET;
 
 /// All of them, in the order discovery shows them.
-pub static ALL: [&Kind; 10] = [
+pub static ALL: [&Kind; 21] = [
     &CONFIG_MAP,
+    &EVENT,
     &NAMESPACE,
     &NODE,
     &POD,
     &SECRET,
     &SERVICE_ACCOUNT,
+    &SERVICE,
+    &DAEMON_SET,
+    &DEPLOYMENT,
+    &REPLICA_SET,
+    &STATEFUL_SET,
+    &CRON_JOB,
+    &JOB,
+    &LEASE,
+    &ENDPOINT_SLICE,
+    &EVENT_V1,
     &CLUSTER_ROLE_BINDING,
     &CLUSTER_ROLE,
     &ROLE_BINDING,
     &ROLE,
 ];
-
-/// The kind behind a group, version and plural.
-pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
-    ALL.into_iter().find(|k| k.group == group && k.version == version && k.plural == plural)
-}

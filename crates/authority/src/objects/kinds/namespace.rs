@@ -1,6 +1,7 @@
 //! Namespaces. One that is going away says so in `status.phase`, and takes no new content.
 
 use crate::objects::kind::{Facts, Kind, PLAIN, text};
+use crate::objects::table::{AGE, Cell, NAME, column};
 use jeton_core::ident;
 use serde_json::{Value, json};
 
@@ -24,6 +25,9 @@ pub const NAMESPACE: Kind = Kind {
         object.pointer("/spec/finalizers").and_then(Value::as_array).is_some_and(|f| !f.is_empty())
     },
     on_mark: |object| object["status"]["phase"] = json!("Terminating"),
+    has_status: true,
+    subresources: &["finalize"],
+    columns: &[NAME, column("Status", Cell::At("/status/phase")), AGE],
     field: |object, field| (field == "status.phase").then(|| text(object, "/status/phase").to_owned()),
     ..PLAIN
 };

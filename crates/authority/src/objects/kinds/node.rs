@@ -1,7 +1,8 @@
 //! Nodes: where pods run, and what a token can be bound to.
 
-use crate::objects::kind::{Kind, PLAIN};
-use serde_json::Value;
+use crate::objects::kind::{Kind, PLAIN, text};
+use crate::objects::table::{AGE, Cell, NAME, column, or_none, wide};
+use serde_json::{Value, json};
 
 /// core/v1 Node.
 pub const NODE: Kind = Kind {
@@ -11,6 +12,19 @@ pub const NODE: Kind = Kind {
     short_names: &["no"],
     namespaced: false,
     stored_as: "core/nodes",
+    has_status: true,
+    columns: &[
+        NAME,
+        column("Status", Cell::Of(|o, _| status(o))),
+        column("Roles", Cell::Of(|o, _| roles(o))),
+        AGE,
+        column("Version", Cell::At("/status/nodeInfo/kubeletVersion")),
+        wide("Internal-IP", Cell::Of(|o, _| address(o, "InternalIP"))),
+        wide("External-IP", Cell::Of(|o, _| address(o, "ExternalIP"))),
+        wide("OS-Image", Cell::At("/status/nodeInfo/osImage")),
+        wide("Kernel-Version", Cell::At("/status/nodeInfo/kernelVersion")),
+        wide("Container-Runtime", Cell::At("/status/nodeInfo/containerRuntimeVersion")),
+    ],
     field: |object, field| match field {
         "spec.unschedulable" => {
             Some(object.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false).to_string())
@@ -19,3 +33,31 @@ pub const NODE: Kind = Kind {
     },
     ..PLAIN
 };
+
+const ROLE_LABEL: &str = "node-role.kubernetes.io/";
+
+/// Kubernetes 1.36: the condition `Ready` in one word, and whether pods may be scheduled.
+fn status(node: &Value) -> Value {
+    let conditions = node.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+    let ready = conditions.filter(|c| c["type"] == "Ready").map(|c| text(c, "/status")).next();
+    let word = match ready {
+        Some("True") => "Ready",
+        Some(_) => "NotReady",
+        None => "Unknown",
+    };
+    let closed = node.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false);
+    json!(if closed { format!("{word},SchedulingDisabled") } else { word.to_owned() })
+}
+
+fn roles(node: &Value) -> Value {
+    let labels = node.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+    let mut roles: Vec<&str> =
+        labels.filter_map(|(key, _)| key.strip_prefix(ROLE_LABEL)).filter(|r| !r.is_empty()).collect();
+    roles.sort_unstable();
+    or_none(&roles.join(","))
+}
+
+fn address(node: &Value, ty: &str) -> Value {
+    let addresses = node.pointer("/status/addresses").and_then(Value::as_array).into_iter().flatten();
+    or_none(addresses.filter(|a| a["type"] == ty).map(|a| text(a, "/address")).next().unwrap_or(""))
+}

@@ -1,5 +1,6 @@
 //! Pods: what a workload's token is bound to. Nothing here runs them.
 
+use super::pod_columns;
 use crate::objects::kind::{Facts, Kind, PLAIN, default_to, text};
 use crate::status::Cause;
 use jeton_core::ident;
@@ -28,6 +29,10 @@ pub const POD: Kind = Kind {
         ..Facts::default()
     },
     grace,
+    has_status: true,
+    subresources: &["binding"],
+    has_generation: true,
+    columns: pod_columns::COLUMNS,
     field,
     ..PLAIN
 };
@@ -43,6 +48,11 @@ fn prepare(object: &mut Value, old: Option<&Value>) {
         spec["serviceAccountName"] = json!(if older.is_empty() { "default" } else { &older });
     }
     spec["serviceAccount"] = spec["serviceAccountName"].clone();
+    default_spec(spec);
+}
+
+/// Defaults of a pod's spec, also of one in a template.
+pub(super) fn default_spec(spec: &mut Value) {
     for (key, value) in [
         ("restartPolicy", json!("Always")),
         ("terminationGracePeriodSeconds", json!(DEFAULT_GRACE_SECONDS)),

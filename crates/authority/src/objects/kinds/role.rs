@@ -2,6 +2,7 @@
 
 use super::rules;
 use crate::objects::kind::{Kind, PLAIN};
+use crate::objects::table::{CREATED_AT, NAME};
 use jeton_core::ident;
 
 /// rbac.authorization.k8s.io/v1 Role.
@@ -14,5 +15,6 @@ pub const ROLE: Kind = Kind {
     stored_as: "rbac.authorization.k8s.io/roles",
     name: ident::path_segment,
     check: |new, _, causes| rules::check_rules(new, true, causes),
+    columns: &[NAME, CREATED_AT],
     ..PLAIN
 };

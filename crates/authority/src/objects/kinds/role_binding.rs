@@ -15,5 +15,6 @@ pub const ROLE_BINDING: Kind = Kind {
     name: ident::path_segment,
     prepare: |object, _| rules::default_subjects(object),
     check: |new, old, causes| rules::check_binding(new, old, true, causes),
+    columns: rules::BINDING_COLUMNS,
     ..PLAIN
 };

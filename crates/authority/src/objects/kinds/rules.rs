@@ -1,10 +1,36 @@
 //! What roles and bindings have in common.
 
 use crate::objects::kind::{default_to, text};
+use crate::objects::table::{AGE, Cell, Column, NAME, column, joined, wide};
 use crate::status::{Cause, Fault};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
+
+/// What a table shows of a binding.
+pub(super) const BINDING_COLUMNS: &[Column] = &[
+    NAME,
+    column(
+        "Role",
+        Cell::Of(|o, _| json!(format!("{}/{}", text(o, "/roleRef/kind"), text(o, "/roleRef/name")))),
+    ),
+    AGE,
+    wide("Users", Cell::Of(|o, _| subjects(o, "User"))),
+    wide("Groups", Cell::Of(|o, _| subjects(o, "Group"))),
+    wide("ServiceAccounts", Cell::Of(|o, _| subjects(o, "ServiceAccount"))),
+];
+
+/// The names of the subjects of a kind; those of accounts with their namespace.
+fn subjects(binding: &Value, kind: &str) -> Value {
+    let all = binding["subjects"].as_array().into_iter().flatten().filter(|s| s["kind"] == kind);
+    let names: Vec<String> = all
+        .map(|s| match text(s, "/namespace") {
+            "" => text(s, "/name").to_owned(),
+            namespace => format!("{namespace}/{}", text(s, "/name")),
+        })
+        .collect();
+    joined(names.iter().map(String::as_str))
+}
 
 /// Rules need verbs, and either resources with groups, or paths; paths only where the role is for the cluster.
 pub(super) fn check_rules(new: &Value, namespaced: bool, causes: &mut Vec<Cause>) {

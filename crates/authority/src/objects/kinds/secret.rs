@@ -2,6 +2,7 @@
 
 use super::data;
 use crate::objects::kind::{Facts, Kind, PLAIN, default_to, text};
+use crate::objects::table::{AGE, Cell, NAME, column, count, number};
 use crate::status::Cause;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -20,6 +21,12 @@ pub const SECRET: Kind = Kind {
     prepare,
     check,
     facts,
+    columns: &[
+        NAME,
+        column("Type", Cell::At("/type")),
+        number("Data", Cell::Of(|o, _| json!(count(o, "/data")))),
+        AGE,
+    ],
     field: |object, field| (field == "type").then(|| text(object, "/type").to_owned()),
     ..PLAIN
 };
