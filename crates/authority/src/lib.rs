@@ -3,11 +3,11 @@
 pub mod store;
 pub mod clock;
 pub mod status;
-pub mod request_info;
 pub mod pki;
 pub mod signer;
 pub mod flow;
 pub mod objects;
+pub mod request_info;
 pub mod access;
 pub mod controllers;
 pub mod health;

@@ -3,6 +3,7 @@
 //! Kubernetes 1.36 (apiserver/pkg/endpoints/request/requestinfo.go): the verb follows from the method and
 //! from whether a name is given; a namespace's own name stands as its namespace too.
 
+use crate::objects::selector::Selector;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
@@ -15,6 +16,10 @@ pub struct RequestInfo {
     pub verb: &'static str,
     /// The resource; `None` for paths such as `/healthz` and for discovery.
     pub resource: Option<ResourcePath>,
+    /// Which objects of a collection, where the request says so and the selectors can be read.
+    pub selector: Option<Selector>,
+    /// The one name that a field selector leaves of a collection; empty: there is none. Access to that name is enough.
+    pub selected_name: String,
 }
 
 /// A resource in a URL.
@@ -72,11 +77,17 @@ pub fn parse(method: &Method, path: &str, query: &Query) -> Option<RequestInfo> 
         _ => None,
     };
     let Some((group, version, rest)) = rest.filter(|(_, _, rest)| !rest[0].is_empty()) else {
-        return Some(RequestInfo { path: decoded, verb: plain_verb(method), resource: None });
+        return Some(RequestInfo { path: decoded, verb: plain_verb(method), ..RequestInfo::default() });
     };
     let resource = resource(group, version, rest);
     let verb = verb(method, &resource, query);
-    Some(RequestInfo { path: decoded, verb, resource: Some(resource) })
+    let selector = match resource.name.is_empty() && verb != "create" {
+        true => Selector::parse(query.get("labelSelector"), query.get("fieldSelector")).ok(),
+        false => None,
+    };
+    let selector = selector.filter(|s| !s.is_empty());
+    let selected_name = selector.as_ref().and_then(|s| s.field_is("metadata.name")).unwrap_or("").to_owned();
+    Some(RequestInfo { path: decoded, verb, resource: Some(resource), selector, selected_name })
 }
 
 fn resource(group: String, version: String, mut parts: Vec<String>) -> ResourcePath {

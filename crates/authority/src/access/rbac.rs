@@ -3,16 +3,17 @@
 //! Invariant: a change of a role or binding counts from the next request on. Purely additive, as in Kubernetes: no
 //! rule denies.
 
+use super::attributes::{Attributes, Decision, Target};
+use super::rule::Rule;
+use crate::objects::kind::text;
 use crate::objects::kinds::{CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING};
 use crate::objects::list::ListOptions;
 use crate::objects::selector::Selector;
 use crate::objects::{Kind, Registry};
-use crate::request_info::RequestInfo;
-use crate::status::{About, ApiError};
+use crate::status::ApiError;
 use arc_swap::ArcSwap;
 use jeton_core::ident::account_username;
 use jeton_core::wire::UserInfo;
-use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,25 +21,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Members may do anything.
 pub const SUPERUSERS: &str = "system:masters";
 
-/// One rule of a role.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Rule {
-    verbs: Vec<String>,
-    api_groups: Vec<String>,
-    resources: Vec<String>,
-    resource_names: Vec<String>,
-    #[serde(rename = "nonResourceURLs")]
-    urls: Vec<String>,
-}
-
 type Rules = Arc<Vec<Rule>>;
+
+/// The rules of a role, and the binding by which somebody has them.
+#[derive(Clone, Debug)]
+struct Grant {
+    rules: Rules,
+    why: Arc<str>,
+}
 
 /// Roles by who has them.
 #[derive(Debug, Default)]
 struct Granted {
-    users: HashMap<String, Vec<Rules>>,
-    groups: HashMap<String, Vec<Rules>>,
+    users: HashMap<String, Vec<Grant>>,
+    groups: HashMap<String, Vec<Grant>>,
 }
 
 /// All roles and bindings at one moment.
@@ -47,6 +43,20 @@ struct Compiled {
     change: u64,
     cluster: Granted,
     namespaces: HashMap<String, Granted>,
+    cluster_roles: HashMap<String, Rules>,
+    roles: HashMap<(String, String), Rules>,
+}
+
+impl Compiled {
+    fn grants<'a>(&'a self, user: &'a UserInfo, namespace: &str) -> impl Iterator<Item = &'a Grant> {
+        let local = self.namespaces.get(namespace).filter(|_| !namespace.is_empty());
+        [Some(&self.cluster), local].into_iter().flatten().flat_map(move |granted| granted.to(user))
+    }
+}
+
+/// Whether somebody may do anything, whatever the roles say.
+pub fn is_superuser(user: &UserInfo) -> bool {
+    user.groups.iter().any(|g| g == SUPERUSERS)
 }
 
 /// Decides who may do what.
@@ -62,19 +72,45 @@ impl Rbac {
         Self { registry, compiled: ArcSwap::from_pointee(Compiled::default()), compiling: Mutex::new(()) }
     }
 
-    /// Whether `user` may do what `info` asks for.
+    /// Whether `user` may.
     ///
     /// # Errors
-    /// Forbidden in Kubernetes' words; Unavailable when roles cannot be read.
-    pub fn authorize(&self, user: &UserInfo, info: &RequestInfo) -> Result<(), ApiError> {
-        if user.groups.iter().any(|g| g == SUPERUSERS) {
-            return Ok(());
+    /// Unavailable when roles cannot be read.
+    pub fn decide(&self, user: &UserInfo, wanted: &Attributes<'_>) -> Result<Decision, ApiError> {
+        if is_superuser(user) {
+            return Ok(Decision::allow(""));
         }
+        let namespace = match &wanted.target {
+            Target::Path(_) => "",
+            Target::Resource(resource) => resource.namespace,
+        };
         let compiled = self.current()?;
-        let namespace = info.resource.as_ref().map_or("", |r| r.namespace.as_str());
-        let local = compiled.namespaces.get(namespace).filter(|_| !namespace.is_empty());
-        let allowed = [Some(&compiled.cluster), local].into_iter().flatten().any(|g| g.allows(user, info));
-        if allowed { Ok(()) } else { Err(forbidden(user, info)) }
+        let grant = compiled.grants(user, namespace).find(|g| g.rules.iter().any(|rule| rule.allows(wanted)));
+        Ok(grant.map_or(Decision::no_opinion(""), |grant| Decision::allow(grant.why.clone())))
+    }
+
+    /// Every rule that `user` has in a namespace; those for the whole cluster come first.
+    ///
+    /// # Errors
+    /// Unavailable when roles cannot be read.
+    pub fn rules(&self, user: &UserInfo, namespace: &str) -> Result<Vec<Rule>, ApiError> {
+        let compiled = self.current()?;
+        let all = compiled.grants(user, namespace).flat_map(|grant| grant.rules.iter().cloned());
+        let own = if is_superuser(user) { Rule::everything().to_vec() } else { Vec::new() };
+        Ok(own.into_iter().chain(all).collect())
+    }
+
+    /// The rules of a role, as bindings give them. A role that is not there has none.
+    ///
+    /// # Errors
+    /// Unavailable when roles cannot be read.
+    pub fn rules_of(&self, kind: &str, namespace: &str, name: &str) -> Result<Option<Vec<Rule>>, ApiError> {
+        let compiled = self.current()?;
+        let found = match kind {
+            "ClusterRole" => compiled.cluster_roles.get(name),
+            _ => compiled.roles.get(&(namespace.to_owned(), name.to_owned())),
+        };
+        Ok(found.map(|rules| rules.to_vec()))
     }
 
     fn current(&self) -> Result<Arc<Compiled>, ApiError> {
@@ -102,51 +138,36 @@ impl std::fmt::Debug for Rbac {
 }
 
 impl Granted {
-    fn allows(&self, user: &UserInfo, info: &RequestInfo) -> bool {
+    fn to<'a>(&'a self, user: &'a UserInfo) -> impl Iterator<Item = &'a Grant> {
         let own = self.users.get(&user.username);
         let shared = user.groups.iter().filter_map(|g| self.groups.get(g));
-        own.into_iter().chain(shared).flatten().any(|rules| rules.iter().any(|rule| rule.allows(info)))
+        own.into_iter().chain(shared).flatten()
     }
 
-    fn grant(&mut self, subject: &Value, namespace: &str, rules: &Rules) {
-        let name = subject["name"].as_str().unwrap_or("");
-        let of = match subject["kind"].as_str() {
-            Some("User") => self.users.entry(name.to_owned()),
-            Some("Group") => self.groups.entry(name.to_owned()),
-            Some("ServiceAccount") => {
-                let own = subject["namespace"].as_str().filter(|n| !n.is_empty()).unwrap_or(namespace);
-                self.users.entry(account_username(own, name))
-            }
-            _ => return,
+    /// Gives rules to every subject of a binding. Kubernetes 1.36: the words of the reason.
+    fn grant(&mut self, binding: &Value, rules: &Rules) {
+        let namespace = text(binding, "/metadata/namespace");
+        let (role_kind, role) = (text(binding, "/roleRef/kind"), text(binding, "/roleRef/name"));
+        let by = match (namespace, text(binding, "/metadata/name")) {
+            ("", name) => format!("ClusterRoleBinding {name:?}"),
+            (namespace, name) => format!("RoleBinding {:?}", format!("{name}/{namespace}")),
         };
-        of.or_default().push(rules.clone());
-    }
-}
-
-impl Rule {
-    fn allows(&self, info: &RequestInfo) -> bool {
-        let has = |list: &[String], wanted: &str| list.iter().any(|v| v == "*" || v == wanted);
-        if !has(&self.verbs, info.verb) {
-            return false;
+        for subject in binding["subjects"].as_array().into_iter().flatten() {
+            let name = text(subject, "/name");
+            let (of, whom) = match text(subject, "/kind") {
+                "User" => (self.users.entry(name.to_owned()), format!("User {name:?}")),
+                "Group" => (self.groups.entry(name.to_owned()), format!("Group {name:?}")),
+                "ServiceAccount" => {
+                    let given = text(subject, "/namespace");
+                    let own = if given.is_empty() { namespace } else { given };
+                    let shown = format!("ServiceAccount {:?}", format!("{name}/{own}"));
+                    (self.users.entry(account_username(own, name)), shown)
+                }
+                _ => continue,
+            };
+            let why = format!("RBAC: allowed by {by} of {role_kind} {role:?} to {whom}");
+            of.or_default().push(Grant { rules: rules.clone(), why: why.into() });
         }
-        let Some(resource) = &info.resource else {
-            return self.urls.iter().any(|url| match url.strip_suffix('*') {
-                Some(start) => info.path.starts_with(start),
-                None => *url == info.path,
-            });
-        };
-        has(&self.api_groups, &resource.group)
-            && self.resources.iter().any(|r| covers(r, &resource.plural, &resource.subresource))
-            && (self.resource_names.is_empty() || self.resource_names.contains(&resource.name))
-    }
-}
-
-/// Whether a rule's resource (`pods`, `pods/log`, `*/scale`, `*`) covers a request's.
-fn covers(rule: &str, plural: &str, subresource: &str) -> bool {
-    match rule.split_once('/') {
-        _ if rule == "*" => true,
-        None => subresource.is_empty() && rule == plural,
-        Some((own, sub)) => !subresource.is_empty() && sub == subresource && (own == "*" || own == plural),
     }
 }
 
@@ -154,14 +175,9 @@ fn all(registry: &Registry, kind: &Kind) -> Result<Vec<Value>, ApiError> {
     Ok(registry.list(kind, "", &ListOptions::default())?.items)
 }
 
-fn rules_of(role: &Value) -> Vec<Rule> {
-    let rules = role["rules"].as_array().into_iter().flatten();
-    rules.filter_map(|rule| Rule::deserialize(rule).ok()).collect()
-}
-
 /// Roles that gather the rules of others by label.
 fn aggregated(role: &Value, roles: &[Value]) -> Vec<Rule> {
-    let mut rules = rules_of(role);
+    let mut rules = Rule::of_role(role);
     for selector in
         role.pointer("/aggregationRule/clusterRoleSelectors").and_then(Value::as_array).into_iter().flatten()
     {
@@ -175,98 +191,38 @@ fn aggregated(role: &Value, roles: &[Value]) -> Vec<Rule> {
         let Ok(selector) = Selector::parse(Some(&wanted), None) else { continue };
         let chosen =
             roles.iter().filter(|r| !selector.is_empty() && selector.matches(&CLUSTER_ROLE, r) == Ok(true));
-        rules.extend(chosen.flat_map(rules_of));
+        rules.extend(chosen.flat_map(Rule::of_role));
     }
     rules
 }
 
 fn compile(registry: &Registry, change: u64) -> Result<Compiled, ApiError> {
-    let name = |o: &Value| o["metadata"]["name"].as_str().unwrap_or("").to_owned();
-    let namespace = |o: &Value| o["metadata"]["namespace"].as_str().unwrap_or("").to_owned();
-    let cluster_roles = all(registry, &CLUSTER_ROLE)?;
-    let shared: HashMap<String, Rules> =
-        cluster_roles.iter().map(|r| (name(r), Arc::new(aggregated(r, &cluster_roles)))).collect();
-    let own: HashMap<(String, String), Rules> =
-        all(registry, &ROLE)?.iter().map(|r| ((namespace(r), name(r)), Arc::new(rules_of(r)))).collect();
+    let of = |object: &Value, key: &str| object["metadata"][key].as_str().unwrap_or("").to_owned();
+    let all_cluster_roles = all(registry, &CLUSTER_ROLE)?;
     let mut compiled = Compiled { change, ..Compiled::default() };
+    compiled.cluster_roles = all_cluster_roles
+        .iter()
+        .map(|role| (of(role, "name"), Arc::new(aggregated(role, &all_cluster_roles))))
+        .collect();
+    compiled.roles = all(registry, &ROLE)?
+        .iter()
+        .map(|role| ((of(role, "namespace"), of(role, "name")), Arc::new(Rule::of_role(role))))
+        .collect();
     for binding in all(registry, &CLUSTER_ROLE_BINDING)? {
-        let Some(rules) = shared.get(binding["roleRef"]["name"].as_str().unwrap_or("")) else { continue };
-        for subject in binding["subjects"].as_array().into_iter().flatten() {
-            compiled.cluster.grant(subject, "", rules);
+        if let Some(rules) = compiled.cluster_roles.get(text(&binding, "/roleRef/name")) {
+            compiled.cluster.grant(&binding, rules);
         }
     }
     for binding in all(registry, &ROLE_BINDING)? {
-        let space = namespace(&binding);
-        let role = binding["roleRef"]["name"].as_str().unwrap_or("").to_owned();
-        let rules = match binding["roleRef"]["kind"].as_str() {
-            Some("ClusterRole") => shared.get(&role),
-            _ => own.get(&(space.clone(), role)),
+        let space = of(&binding, "namespace");
+        let role = text(&binding, "/roleRef/name").to_owned();
+        let rules = match text(&binding, "/roleRef/kind") {
+            "ClusterRole" => compiled.cluster_roles.get(&role),
+            _ => compiled.roles.get(&(space.clone(), role)),
         };
-        let Some(rules) = rules else { continue };
-        let granted = compiled.namespaces.entry(space.clone()).or_default();
-        for subject in binding["subjects"].as_array().into_iter().flatten() {
-            granted.grant(subject, &space, rules);
+        if let Some(rules) = rules {
+            compiled.namespaces.entry(space).or_default().grant(&binding, rules);
         }
     }
     Ok(compiled)
-}
-
-fn forbidden(user: &UserInfo, info: &RequestInfo) -> ApiError {
-    let who = format!("User {:?} cannot", user.username);
-    let Some(r) = &info.resource else {
-        return ApiError::ForbiddenPath(format!("{who} {} path {:?}", info.verb, info.path));
-    };
-    let resource = match r.subresource.as_str() {
-        "" => r.plural.clone(),
-        sub => format!("{}/{sub}", r.plural),
-    };
-    let scope = match r.namespace.as_str() {
-        "" => "at the cluster scope".to_owned(),
-        namespace => format!("in the namespace {namespace:?}"),
-    };
-    let why = format!("{who} {} resource {resource:?} in API group {:?} {scope}", info.verb, r.group);
-    ApiError::Forbidden(About::new(&r.group, &r.plural, &r.name), why)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::request_info::ResourcePath;
-    use serde_json::json;
-
-    fn info(verb: &'static str, group: &str, plural: &str, subresource: &str, name: &str) -> RequestInfo {
-        let resource = ResourcePath {
-            group: group.to_owned(),
-            plural: plural.to_owned(),
-            subresource: subresource.to_owned(),
-            name: name.to_owned(),
-            ..ResourcePath::default()
-        };
-        RequestInfo { path: String::new(), verb, resource: Some(resource) }
-    }
-
-    #[test]
-    fn rules_cover_what_they_say() {
-        let rule = |value: Value| Rule::deserialize(value).unwrap();
-        let token = rule(
-            json!({"verbs": ["create"], "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": ["a"]}),
-        );
-        let scale = rule(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*/scale"]}));
-        for (rule, info, want) in [
-            (&token, info("create", "", "serviceaccounts", "token", "a"), true),
-            (&token, info("create", "", "serviceaccounts", "token", "b"), false),
-            (&token, info("create", "", "serviceaccounts", "", "a"), false),
-            (&token, info("get", "", "serviceaccounts", "token", "a"), false),
-            (&token, info("create", "x", "serviceaccounts", "token", "a"), false),
-            (&scale, info("get", "apps", "deployments", "scale", "a"), true),
-            (&scale, info("get", "apps", "deployments", "", "a"), false),
-        ] {
-            assert_eq!(rule.allows(&info), want, "{info:?}");
-        }
-        let paths = rule(json!({"verbs": ["get"], "nonResourceURLs": ["/healthz", "/api/*"]}));
-        for (path, want) in [("/healthz", true), ("/healthz/x", false), ("/api/v1", true), ("/api", false)] {
-            let info = RequestInfo { path: path.to_owned(), verb: "get", resource: None };
-            assert_eq!(paths.allows(&info), want, "{path}");
-        }
-    }
 }

@@ -8,6 +8,7 @@ mod discovery;
 mod openid;
 mod token_request;
 mod reviews;
+mod access_reviews;
 mod watch;
 mod resource;
 mod router;

@@ -5,6 +5,7 @@ use super::negotiate::{self, View};
 use super::reply::Reply;
 use super::router::App;
 use super::watch;
+use crate::access::escalation;
 use crate::objects::delete::{DeleteOptions, Deleted, Propagation};
 use crate::objects::kinds::{NAMESPACE, POD};
 use crate::objects::selector::Selector;
@@ -12,6 +13,7 @@ use crate::objects::{Kind, ListOptions, Part, Write, table};
 use crate::request_info::{Query, ResourcePath};
 use crate::status::ApiError;
 use http::{HeaderMap, StatusCode};
+use jeton_core::wire::UserInfo;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -30,6 +32,8 @@ pub(super) struct Request<'a> {
     pub(super) query: &'a Query,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
+    /// Who asks.
+    pub(super) user: &'a UserInfo,
     /// The bearer token that the request came with.
     pub(super) token: Option<&'a str>,
 }
@@ -159,23 +163,31 @@ impl<'a> Request<'a> {
     async fn create(&self) -> Result<Written, ApiError> {
         let decoded = self.decode()?;
         let dry_run = decode::dry_run(self.query)?;
+        self.guard(&decoded.value, None)?;
         let made = self.app.registry.create(self.kind, self.namespace(), decoded.value, dry_run).await?;
         Ok((StatusCode::CREATED, made, decoded.warnings))
     }
 
     /// What a write through this path changes.
-    fn write(&self) -> Result<Write, ApiError> {
+    fn write(&self) -> Result<Write<'static>, ApiError> {
         let part = match self.path.subresource.as_str() {
             "" => Part::Main,
             "status" if self.kind.has_status => Part::Status,
             "finalize" if self.kind.stored_as == NAMESPACE.stored_as => Part::Finalizers,
             _ => return Err(ApiError::NoResource),
         };
-        Ok(Write { part, dry_run: decode::dry_run(self.query)? })
+        Ok(Write { part, dry_run: decode::dry_run(self.query)?, guard: None })
+    }
+
+    /// What only this user may not write.
+    fn guard(&self, new: &Value, old: Option<&Value>) -> Result<(), ApiError> {
+        let rbac = &self.app.authorizer.rbac;
+        escalation::check(rbac, self.user, self.kind, self.namespace(), new, old)
     }
 
     async fn update(&self) -> Result<Written, ApiError> {
-        let write = self.write()?;
+        let guard = |new: &Value, old: &Value| self.guard(new, Some(old));
+        let write = Write { guard: Some(&guard), ..self.write()? };
         let decoded = self.decode()?;
         let name = &self.path.name;
         let made = self.app.registry.update(self.kind, self.namespace(), name, decoded.value, write).await?;
@@ -186,7 +198,8 @@ impl<'a> Request<'a> {
     async fn patch(&self) -> Result<Written, ApiError> {
         let patch = decode::patch(self.headers, self.body)?;
         let validation = Validation::of(self.query)?;
-        let write = self.write()?;
+        let guard = |new: &Value, old: &Value| self.guard(new, Some(old));
+        let write = Write { guard: Some(&guard), ..self.write()? };
         let name = &self.path.name;
         for _ in 0..MAX_PATCH_RETRIES {
             let old = self.get()?;

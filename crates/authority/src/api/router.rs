@@ -6,9 +6,11 @@ use super::negotiate::{self, Format};
 use super::openid::Documents;
 use super::reply::{Reply, refusal};
 use super::watch::MAX_WATCHES;
-use super::{resource, reviews, token_request};
+use super::{access_reviews, resource, reviews, token_request};
+use crate::access::attributes::Attributes;
 use crate::access::authn::{self, Caller};
-use crate::access::rbac::Rbac;
+use crate::access::authorizer::Authorizer;
+use crate::access::impersonate;
 use crate::answer::Body;
 use crate::edge::Peer;
 use crate::flow::Tokens;
@@ -25,12 +27,12 @@ use tokio::sync::{Semaphore, watch};
 
 /// A request for a resource, from somebody who may.
 #[derive(Clone, Copy)]
-struct Incoming<'a> {
-    headers: &'a HeaderMap,
-    query: &'a Query,
-    path: &'a ResourcePath,
-    user: &'a UserInfo,
-    token: Option<&'a str>,
+pub(super) struct Incoming<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) query: &'a Query,
+    pub(super) path: &'a ResourcePath,
+    pub(super) user: &'a UserInfo,
+    pub(super) token: Option<&'a str>,
 }
 
 /// A server's API.
@@ -41,7 +43,7 @@ pub struct App {
     /// The objects.
     pub registry: Arc<Registry>,
     /// Who may do what.
-    pub rbac: Rbac,
+    pub authorizer: Authorizer,
     /// Whether it works.
     pub health: Arc<Health>,
     /// OIDC discovery, where the issuer can be published.
@@ -64,10 +66,20 @@ impl App {
         documents: Option<Documents>,
         address: String,
     ) -> Self {
-        let rbac = Rbac::new(registry.clone());
+        let authorizer = Authorizer::new(&registry);
         let watches = Arc::new(Semaphore::new(MAX_WATCHES));
         let (ending, _) = watch::channel(false);
-        Self { tokens, registry, rbac, health, documents, address, watches, ending, room: Room::default() }
+        Self {
+            tokens,
+            registry,
+            authorizer,
+            health,
+            documents,
+            address,
+            watches,
+            ending,
+            room: Room::default(),
+        }
     }
 
     /// Ends the answers that would go on for ever.
@@ -118,8 +130,12 @@ impl App {
         let info = request_info::parse(&parts.method, parts.uri.path(), &query)
             .ok_or_else(|| ApiError::BadRequest("the URL is not UTF-8".to_owned()))?;
         let caller = authn::authenticate(&self.tokens, &parts.headers, user)?;
-        self.rbac.authorize(&caller.user, &info)?;
         let Caller { user, token, warning } = caller;
+        let user = match impersonate::wanted(&parts.headers)? {
+            None => user,
+            Some(other) => impersonate::become_other(&user, other, |w| self.authorizer.decide(&user, w))?,
+        };
+        self.authorizer.authorize(&user, &Attributes::of(&info))?;
         let reply = match &info.resource {
             None => self.plain(parts, &info)?,
             Some(resource) => {
@@ -148,6 +164,9 @@ impl App {
             ("authentication.k8s.io", "v1", "selfsubjectreviews", "") if create => {
                 reviews::self_subject_review(self, headers, query, body, user)
             }
+            ("authorization.k8s.io", "v1", plural, "") if create => {
+                access_reviews::answer(self, plural, request, body)
+            }
             ("authentication.k8s.io", "v1", "tokenreviews" | "selfsubjectreviews", "") => {
                 Err(ApiError::MethodNotAllowed)
             }
@@ -160,7 +179,7 @@ impl App {
                 if !kind.has_subresource(subresource) {
                     return Err(ApiError::NoResource);
                 }
-                let request = resource::Request { app: self, kind, path, query, headers, body, token };
+                let request = resource::Request { app: self, kind, path, query, headers, body, user, token };
                 // On the heap: its future is large, and every request would carry the room for it.
                 Box::pin(request.answer(verb)).await
             }

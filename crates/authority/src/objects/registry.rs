@@ -36,13 +36,24 @@ pub enum Part {
     Finalizers,
 }
 
+/// May refuse an update, by the new object and the one it replaces.
+pub type Guard<'a> = &'a (dyn Fn(&Value, &Value) -> Result<(), ApiError> + Send + Sync);
+
 /// How an object is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Write {
+#[derive(Clone, Copy, Default)]
+pub struct Write<'a> {
     /// What of it.
     pub part: Part,
     /// Whether to check everything and store nothing.
     pub dry_run: bool,
+    /// Asked about exactly the two objects that the write is about.
+    pub guard: Option<Guard<'a>>,
+}
+
+impl std::fmt::Debug for Write<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Write({:?}, dry run: {}, guarded: {})", self.part, self.dry_run, self.guard.is_some())
+    }
 }
 
 impl Registry {
@@ -176,7 +187,7 @@ impl Registry {
         namespace: &str,
         name: &str,
         body: Value,
-        write: Write,
+        write: Write<'_>,
     ) -> Result<Value, ApiError> {
         meta::check_namespace(&body, namespace)?;
         let given = body["metadata"]["name"].as_str().unwrap_or("");
@@ -192,6 +203,7 @@ impl Registry {
             let old = decode(kind, &stored)?;
             assumptions(kind, name, &body, &old)?;
             let object = changed(kind, &body, &old, write.part)?;
+            write.guard.map_or(Ok(()), |guard| guard(&object, &old))?;
             if write.dry_run || same(&object, &old) {
                 let mut object = object;
                 object["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
