@@ -23,6 +23,8 @@ pub enum Fault {
     Invalid(String, String),
     /// It may not be set, or not be changed.
     Forbidden(String),
+    /// It names what is not there: the value as shown.
+    NotFound(String),
     /// It is larger than allowed.
     TooLong(String),
     /// It stands twice: the value as shown.
@@ -54,6 +56,7 @@ impl Cause {
             Fault::Required(_) => "FieldValueRequired",
             Fault::Invalid(..) => "FieldValueInvalid",
             Fault::Forbidden(_) => "FieldValueForbidden",
+            Fault::NotFound(_) => "FieldValueNotFound",
             Fault::TooLong(_) => "FieldValueTooLong",
             Fault::Duplicate(_) => "FieldValueDuplicate",
             Fault::NotSupported(..) => "FieldValueNotSupported",
@@ -66,6 +69,7 @@ impl Cause {
             Fault::Required(why) => format!("Required value: {why}"),
             Fault::Invalid(value, why) => format!("Invalid value: {value}: {why}"),
             Fault::Forbidden(why) => format!("Forbidden: {why}"),
+            Fault::NotFound(value) => format!("Not found: {value}"),
             Fault::TooLong(why) => format!("Too long: {why}"),
             Fault::Duplicate(value) => format!("Duplicate value: {value}"),
             Fault::NotSupported(value, list) => {

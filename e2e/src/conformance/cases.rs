@@ -1,6 +1,6 @@
 //! The cases, group by group.
 
-use super::{Player, View, forge};
+use super::{Player, View, forge, managed};
 use crate::client::{Answer, As};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,6 +16,8 @@ pub fn play(player: &mut Player<'_>, group: &str) -> Result<(), String> {
         "review" => review(player).map_err(|e| e.to_string()),
         "forge" => forged(player),
         "revoke" => revoke(player).map_err(|e| e.to_string()),
+        "admit" => managed::admit(player).map_err(|e| e.to_string()),
+        "legacy" => managed::legacy(player).map_err(|e| e.to_string()),
         other => Err(format!("no group {other}")),
     }
 }
@@ -26,7 +28,7 @@ fn now() -> i64 {
 }
 
 /// Of a Status, what a client acts on; of an object, what it is.
-fn verdict(answer: &Answer) -> Value {
+pub(super) fn verdict(answer: &Answer) -> Value {
     let got = answer.value();
     let Value::Object(map) = &got else { return got };
     let wanted: &[&str] = if map.get("kind") == Some(&json!("Status")) {
@@ -182,7 +184,7 @@ fn issue(player: &mut Player<'_>) -> std::io::Result<()> {
 /// Name, who asks, method, path, body, and what is compared.
 type Request<'a> = (&'static str, As<'a>, &'static str, &'a str, Option<&'a Value>, View);
 
-fn review_spec(player: &mut Player<'_>, case: &str, spec: Value) -> std::io::Result<()> {
+pub(super) fn review_spec(player: &mut Player<'_>, case: &str, spec: Value) -> std::io::Result<()> {
     let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec});
     let answer = player.access.ask(&As::Admin, "POST", REVIEWS, Some(&body))?;
     player.record(case, &answer, status_of);

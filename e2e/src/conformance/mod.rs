@@ -5,6 +5,7 @@
 mod symbols;
 mod cases;
 mod forge;
+mod managed;
 
 pub use cases::play;
 pub use symbols::matches;
@@ -72,6 +73,12 @@ impl<'a> Player<'a> {
             }
         }
         player
+    }
+
+    /// Records something that is no answer, under the name of a case.
+    pub fn note(&mut self, case: &str, value: &Value) {
+        let body = self.symbols.scrub(value);
+        self.records.insert(case.to_owned(), json!({"case": case, "status": null, "body": body}));
     }
 
     /// The path of a collection in the namespace.

@@ -165,7 +165,9 @@ impl<'a> Request<'a> {
         let dry_run = decode::dry_run(self.query)?;
         self.guard(&decoded.value, None)?;
         let made = self.app.registry.create(self.kind, self.namespace(), decoded.value, dry_run).await?;
-        Ok((StatusCode::CREATED, made, decoded.warnings))
+        let mut warnings = decoded.warnings;
+        warnings.extend((self.kind.warnings)(&made, None));
+        Ok((StatusCode::CREATED, made, warnings))
     }
 
     /// What a write through this path changes.
@@ -190,8 +192,15 @@ impl<'a> Request<'a> {
         let write = Write { guard: Some(&guard), ..self.write()? };
         let decoded = self.decode()?;
         let name = &self.path.name;
+        // Read only for an object there may be something to say about.
+        let told = !(self.kind.warnings)(&decoded.value, None).is_empty();
+        let old = if told { self.get().ok() } else { None };
         let made = self.app.registry.update(self.kind, self.namespace(), name, decoded.value, write).await?;
-        Ok((StatusCode::OK, made, decoded.warnings))
+        let mut warnings = decoded.warnings;
+        if told {
+            warnings.extend((self.kind.warnings)(&made, old.as_ref()));
+        }
+        Ok((StatusCode::OK, made, warnings))
     }
 
     /// Reads the object, patches it, and updates it; once more when somebody else was faster.
@@ -211,7 +220,12 @@ impl<'a> Request<'a> {
                 self.app.registry.update(self.kind, self.namespace(), name, decoded.value, write).await;
             match updated {
                 Err(ApiError::Conflict(..)) if !fixed => {}
-                other => return Ok((StatusCode::OK, other?, decoded.warnings)),
+                other => {
+                    let made = other?;
+                    let mut warnings = decoded.warnings;
+                    warnings.extend((self.kind.warnings)(&made, Some(&old)));
+                    return Ok((StatusCode::OK, made, warnings));
+                }
             }
         }
         Err(ApiError::TooManyRequests(1))

@@ -3,6 +3,7 @@
 //! Kubernetes 1.36 (apiserver/pkg/registry/rest/delete.go): finalizers hold an object; a grace period may only be
 //! shortened; `deletionTimestamp` is the end of the grace period.
 
+use super::admission;
 use super::kind::{Kind, text};
 use super::registry::{MAX_RETRIES, Registry, about, decode, key, modified, unavailable};
 use crate::status::ApiError;
@@ -128,6 +129,7 @@ impl Registry {
         name: &str,
         options: &DeleteOptions,
     ) -> Result<Deleted, ApiError> {
+        admission::delete(kind, name)?;
         for _ in 0..MAX_RETRIES {
             let stored = self.stored(kind, namespace, name)?;
             let object = decode(kind, &stored)?;

@@ -51,6 +51,8 @@ pub struct Kind {
     pub prepare: fn(&mut Value, Option<&Value>),
     /// Finds what is wrong. Second: the object before an update.
     pub check: fn(&Value, Option<&Value>, &mut Vec<Cause>),
+    /// What the writer of an object that was accepted is warned of. Second: the object before an update.
+    pub warnings: fn(&Value, Option<&Value>) -> Vec<String>,
     /// The facts for the index.
     pub facts: fn(&Value) -> Facts,
     /// Seconds a deletion waits for the object to end by itself; first the object, then what was asked for.
@@ -89,6 +91,7 @@ pub const PLAIN: Kind = Kind {
     name: ident::dns_subdomain,
     prepare: |_, _| {},
     check: |_, _, _| {},
+    warnings: |_, _| Vec::new(),
     facts: |_| Facts { account: None, node: None, token_digest: None, terminating: false },
     grace: |_, _| 0,
     held: |_| false,

@@ -10,6 +10,8 @@ use uuid::Uuid;
 const MAX_GENERATED_BASE_BYTES: usize = 58;
 /// Largest sum of all annotations, in bytes. Kubernetes 1.36: 256 KiB.
 const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
+/// Letters that end a generated name, in bytes. Kubernetes 1.36: 5.
+pub const SUFFIX_BYTES: usize = 5;
 /// Letters that spell no words. Kubernetes 1.36: the same.
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
@@ -44,12 +46,14 @@ fn generated(base: &str, random: Uuid) -> String {
     while !base.is_char_boundary(end) {
         end -= 1;
     }
+    format!("{}{}", &base[..end], suffix(random))
+}
+
+/// The letters that end a generated name.
+pub fn suffix(random: Uuid) -> String {
     // The last bytes of a random uuid hold no version bits.
-    let suffix: String = random.as_bytes()[11..]
-        .iter()
-        .map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()]))
-        .collect();
-    format!("{}{suffix}", &base[..end])
+    let bytes = &random.as_bytes()[16 - SUFFIX_BYTES..];
+    bytes.iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect()
 }
 
 /// What an update may not change is taken from the object as it was.

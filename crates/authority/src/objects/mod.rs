@@ -8,6 +8,7 @@ pub mod kind;
 pub mod kinds;
 pub mod meta;
 pub mod selector;
+pub mod admission;
 pub mod delete;
 pub mod registry;
 pub mod list;

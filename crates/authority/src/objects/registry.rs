@@ -3,6 +3,7 @@
 //! Invariant: a write is one transaction that names what it assumes (absent, or a revision), so two writers cannot
 //! overwrite each other unseen; a create also assumes its namespace.
 
+use super::admission;
 use super::kind::Kind;
 use super::kinds::{self, NAMESPACE};
 use super::meta;
@@ -121,12 +122,13 @@ impl Registry {
             if kind.has_generation {
                 object["metadata"]["generation"] = json!(1);
             }
+            let checks = self.namespace_open(kind, namespace, admission::shown_name(&object))?;
+            admission::create(self, kind, namespace, &mut object).await?;
             let mut causes = Vec::new();
             meta::check(kind, &object, &mut causes);
             (kind.check)(&object, None, &mut causes);
             meta::refuse(kind, &object, causes)?;
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-            let checks = self.namespace_open(kind, namespace, &name)?;
             let key = key(kind, namespace, &name)?;
             if dry_run {
                 if self.store.index().row(&key).is_some() {

@@ -6,6 +6,7 @@ mod config_map;
 mod cron_job;
 mod daemon_set;
 mod data;
+mod volumes;
 mod deployment;
 mod endpoint_slice;
 mod event;
@@ -45,7 +46,7 @@ pub use role::ROLE;
 pub use role_binding::ROLE_BINDING;
 pub use secret::{SECRET, TOKEN_TYPE};
 pub use service::SERVICE;
-pub use service_account::SERVICE_ACCOUNT;
+pub use service_account::{ENFORCE_MOUNTABLE, SERVICE_ACCOUNT};
 pub use stateful_set::STATEFUL_SET;
 
 /// All of them, in the order discovery shows them.

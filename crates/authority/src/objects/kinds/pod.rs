@@ -1,6 +1,7 @@
 //! Pods: what a workload's token is bound to. Nothing here runs them.
 
 use super::pod_columns;
+use super::volumes;
 use crate::objects::kind::{Facts, Kind, PLAIN, default_to, text};
 use crate::status::Cause;
 use jeton_core::ident;
@@ -43,16 +44,24 @@ fn prepare(object: &mut Value, old: Option<&Value>) {
         Some(old) => object["status"] = old["status"].clone(),
     }
     let Some(spec) = object.get_mut("spec").filter(|s| s.is_object()) else { return };
+    // The older name is an alias; which account a pod has that names none is admission's affair.
     if text(spec, "/serviceAccountName").is_empty() {
-        let older = text(spec, "/serviceAccount").to_owned();
-        spec["serviceAccountName"] = json!(if older.is_empty() { "default" } else { &older });
+        spec["serviceAccountName"] = json!(text(spec, "/serviceAccount"));
     }
-    spec["serviceAccount"] = spec["serviceAccountName"].clone();
+    let account = text(spec, "/serviceAccountName").to_owned();
+    for key in ["serviceAccountName", "serviceAccount"] {
+        match spec.as_object_mut() {
+            Some(spec) if account.is_empty() => drop(spec.remove(key)),
+            Some(spec) => drop(spec.insert(key.to_owned(), json!(account))),
+            None => {}
+        }
+    }
     default_spec(spec);
 }
 
 /// Defaults of a pod's spec, also of one in a template.
 pub(super) fn default_spec(spec: &mut Value) {
+    volumes::prepare(spec);
     for (key, value) in [
         ("restartPolicy", json!("Always")),
         ("terminationGracePeriodSeconds", json!(DEFAULT_GRACE_SECONDS)),
@@ -110,8 +119,11 @@ fn check(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
             }
         }
     }
+    volumes::check(&new["spec"], causes);
     let account = text(new, "/spec/serviceAccountName");
-    if let Err(why) = ident::dns_subdomain(account) {
+    if !account.is_empty()
+        && let Err(why) = ident::dns_subdomain(account)
+    {
         causes.push(Cause::invalid("spec.serviceAccountName", account, why));
     }
     let node = text(new, "/spec/nodeName");

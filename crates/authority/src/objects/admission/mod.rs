@@ -1,0 +1,41 @@
+//! What is added to an object, or refused, after its writer was found to be allowed and before it is checked.
+//!
+//! Order (Kubernetes 1.36): NamespaceLifecycle, then ServiceAccount, then validation; so a missing namespace is told
+//! before a missing account, and a missing account before a field that is wrong. Left out on purpose: webhooks, and
+//! `pods/ephemeralcontainers`, which this server does not serve.
+
+mod inject;
+mod lifecycle;
+pub mod references;
+mod service_account;
+
+pub(crate) use service_account::shown_name;
+
+use crate::objects::kinds::{NAMESPACE, POD};
+use crate::objects::{Kind, Registry};
+use crate::status::ApiError;
+use serde_json::Value;
+
+/// Admits a new object that has its defaults; may add to it.
+///
+/// # Errors
+/// Forbidden, with the plugin's reason.
+pub async fn create(
+    registry: &Registry,
+    kind: &Kind,
+    namespace: &str,
+    object: &mut Value,
+) -> Result<(), ApiError> {
+    if kind.stored_as == POD.stored_as {
+        service_account::admit(registry, namespace, object).await?;
+    }
+    Ok(())
+}
+
+/// Admits a deletion.
+///
+/// # Errors
+/// Forbidden for what no server can be without.
+pub fn delete(kind: &Kind, name: &str) -> Result<(), ApiError> {
+    if kind.stored_as == NAMESPACE.stored_as { lifecycle::may_be_deleted(name) } else { Ok(()) }
+}
