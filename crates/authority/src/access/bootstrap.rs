@@ -3,6 +3,7 @@
 //! Names and meanings are Kubernetes 1.36's, cut to the resources this server knows. A role whose annotation
 //! `rbac.authorization.kubernetes.io/autoupdate` says `false` is left as its owner made it.
 
+use super::rule::Rule;
 use crate::objects::kind::text;
 use crate::objects::kinds::{CLUSTER_ROLE, CLUSTER_ROLE_BINDING, NAMESPACE};
 use crate::objects::{Kind, Registry, Write};
@@ -174,6 +175,11 @@ fn metadata(name: &str) -> Value {
         "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
         "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
     })
+}
+
+/// What every node may, beside what the node authorizer decides by its pods.
+pub fn node_rules() -> Vec<Rule> {
+    Rule::of_role(&role("system:node"))
 }
 
 fn role(name: &str) -> Value {

@@ -5,6 +5,8 @@ pub mod authn;
 pub mod bootstrap;
 pub mod rule;
 pub mod rbac;
+pub mod node;
+pub mod node_restriction;
 pub mod authorizer;
 pub mod impersonate;
 pub mod escalation;

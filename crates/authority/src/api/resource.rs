@@ -5,8 +5,9 @@ use super::negotiate::{self, View};
 use super::reply::Reply;
 use super::router::App;
 use super::watch;
-use crate::access::escalation;
+use crate::access::{escalation, node, node_restriction};
 use crate::objects::delete::{DeleteOptions, Deleted, Propagation};
+use crate::objects::kind::text;
 use crate::objects::kinds::{NAMESPACE, POD};
 use crate::objects::selector::Selector;
 use crate::objects::{Kind, ListOptions, Part, Write, table};
@@ -184,6 +185,8 @@ impl<'a> Request<'a> {
     /// What only this user may not write.
     fn guard(&self, new: &Value, old: Option<&Value>) -> Result<(), ApiError> {
         let rbac = &self.app.authorizer.rbac;
+        let name = if old.is_some() { &self.path.name } else { text(new, "/metadata/name") };
+        node_restriction::write(self.user, self.kind, name, Some(new), old)?;
         escalation::check(rbac, self.user, self.kind, self.namespace(), new, old)
     }
 
@@ -248,6 +251,10 @@ impl<'a> Request<'a> {
 
     async fn delete(&self) -> Result<Value, ApiError> {
         let options = self.delete_options()?;
+        if node::name_of(self.user).is_some() {
+            let old = self.get()?;
+            node_restriction::write(self.user, self.kind, &self.path.name, None, Some(&old))?;
+        }
         let deleted =
             self.app.registry.delete(self.kind, self.namespace(), &self.path.name, &options).await?;
         Ok(match deleted {

@@ -171,7 +171,7 @@ impl App {
                 Err(ApiError::MethodNotAllowed)
             }
             ("", "v1", "serviceaccounts", "token") if create && !path.name.is_empty() => {
-                token_request::create(self, headers, query, path, body)
+                token_request::create(self, request, body)
             }
             ("", "v1", "serviceaccounts", "token") => Err(ApiError::MethodNotAllowed),
             (group, version, plural, subresource) => {

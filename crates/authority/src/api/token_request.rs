@@ -2,7 +2,8 @@
 
 use super::decode::{self, Validation};
 use super::reply::Reply;
-use super::router::App;
+use super::router::{App, Incoming};
+use crate::access::node_restriction::{self, Asked};
 use crate::flow::issue::{IssueFailure, Issued, issue};
 use crate::objects::kinds::SERVICE_ACCOUNT;
 use crate::request_info::{Query, ResourcePath};
@@ -59,20 +60,24 @@ fn read(headers: &HeaderMap, query: &Query, bytes: &[u8]) -> Result<(TokenReques
 }
 
 /// Answers a TokenRequest. `dryRun` changes nothing: a real token comes back (Kubernetes 1.36).
-pub(super) fn create(
-    app: &App,
-    headers: &HeaderMap,
-    query: &Query,
-    path: &ResourcePath,
-    bytes: &[u8],
-) -> Result<Reply, ApiError> {
-    let (request, mut warnings) = read(headers, query, bytes)?;
+pub(super) fn create(app: &App, incoming: &Incoming<'_>, bytes: &[u8]) -> Result<Reply, ApiError> {
+    let path = incoming.path;
+    let (request, mut warnings) = read(incoming.headers, incoming.query, bytes)?;
     let metadata = |key: &str| request.metadata.get(key).and_then(Value::as_str).unwrap_or("");
     if !metadata("namespace").is_empty() && metadata("namespace") != path.namespace {
         let text = "the namespace of the provided object does not match the namespace sent on the request";
         return Err(ApiError::BadRequest(text.to_owned()));
     }
     app.registry.namespace_open(&SERVICE_ACCOUNT, &path.namespace, &path.name)?;
+    let asked = Asked {
+        namespace: &path.namespace,
+        account: &path.name,
+        audiences: &request.spec.audiences,
+        bound: request.spec.bound_object_ref.as_ref(),
+    };
+    node_restriction::token(&app.registry, incoming.user, &asked, |wanted| {
+        app.authorizer.decide(incoming.user, wanted)
+    })?;
     let ask = Ask {
         namespace: &path.namespace,
         account: &path.name,

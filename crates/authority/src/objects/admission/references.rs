@@ -41,6 +41,21 @@ pub fn secrets(pod: &Value) -> impl Iterator<Item = &str> {
     pulls.chain(environments).chain(volumes).filter(|name| !name.is_empty())
 }
 
+/// Every ConfigMap a pod names anywhere: environments and volumes.
+pub fn config_maps(pod: &Value) -> impl Iterator<Item = &str> {
+    let environments = CONTAINERS.into_iter().flat_map(|(group, _)| {
+        items(pod, &format!("/spec/{group}")).flat_map(|c| {
+            let single = items(c, "/env").map(|e| text(e, "/valueFrom/configMapKeyRef/name"));
+            single.chain(items(c, "/envFrom").map(|e| text(e, "/configMapRef/name")))
+        })
+    });
+    let volumes = items(pod, "/spec/volumes").flat_map(|volume| {
+        let sources = items(volume, "/projected/sources").map(|s| text(s, "/configMap/name"));
+        std::iter::once(text(volume, "/configMap/name")).chain(sources)
+    });
+    environments.chain(volumes).filter(|name| !name.is_empty())
+}
+
 /// Whether a pod asks for a token volume of its own.
 pub(super) fn has_token_volume(pod: &Value) -> bool {
     items(pod, "/spec/volumes")
