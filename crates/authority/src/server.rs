@@ -127,7 +127,9 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Server, StartError> 
     let kubeconfig = authority.admin(dir, address, now)?;
     let renewal = Renewal { authority, dir: dir.clone(), names, address, clock: clock.clone(), current };
     let app = Arc::new(app(store, policy, signer, keys, clock, address));
-    bootstrap::ensure(&app.registry).await.map_err(|e: ApiError| StartError::Bootstrap(e.message()))?;
+    let failed = |e: ApiError| StartError::Bootstrap(e.message());
+    bootstrap::ensure(&app.registry).await.map_err(failed)?;
+    bootstrap::announce(&app.registry, address).await.map_err(failed)?;
     app.health.prove(&app.tokens);
     Ok(Server { listener, tls, app, renewal, ca_pem, kubeconfig })
 }
@@ -166,6 +168,8 @@ impl Server {
         let app = self.app;
         tokio::spawn(health::run(app.health.clone(), app.tokens.clone()));
         tokio::spawn(controllers::namespace::run(app.registry.clone(), self.ca_pem));
+        tokio::spawn(controllers::custom_resource::run(app.registry.clone()));
+        tokio::spawn(controllers::events::run(app.registry.clone()));
         let renewal = self.renewal;
         tokio::spawn(async move {
             loop {

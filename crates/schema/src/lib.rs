@@ -12,6 +12,7 @@ mod conform;
 mod protobuf;
 mod patch;
 mod openapi;
+pub mod structural;
 
 pub use conform::conform;
 pub use openapi::{Served, openapi_v3};

@@ -16,6 +16,8 @@ pub struct Served {
     pub plural: &'static str,
     /// Whether its objects are in namespaces.
     pub namespaced: bool,
+    /// The schema that came with it, for a kind that is not in the table.
+    pub schema: Option<&'static Value>,
 }
 
 /// The document of a group and version.
@@ -31,7 +33,10 @@ pub fn openapi_v3(group: &str, version: &str, kinds: &[Served]) -> Value {
         let gvk = json!({"group": group, "version": version, "kind": served.kind});
         let space = if served.namespaced { "/namespaces/{namespace}" } else { "" };
         paths.insert(format!("{base}{space}/{}/{{name}}", served.plural), item(&gvk));
-        if let Some(ty) = find(&api_version, served.kind) {
+        if let Some(schema) = served.schema {
+            let own = own_schema(schema, &gvk, &mut wanted);
+            schemas.insert(format!("{group}.{version}.{}", served.kind), own);
+        } else if let Some(ty) = find(&api_version, served.kind) {
             let ty = table().get(ty.0);
             let mut schema = object(ty, &mut wanted);
             schema["x-kubernetes-group-version-kind"] = json!([gvk]);
@@ -55,6 +60,22 @@ pub fn openapi_v3(group: &str, version: &str, kinds: &[Served]) -> Value {
         "paths": paths,
         "components": {"schemas": schemas},
     })
+}
+
+/// A schema that a user brought, with what every object has.
+fn own_schema(schema: &Value, gvk: &Value, wanted: &mut BTreeSet<usize>) -> Value {
+    let mut own = schema.clone();
+    own["type"] = json!("object");
+    for key in ["apiVersion", "kind"] {
+        own["properties"][key] = json!({"type": "string"});
+    }
+    if let Some(ty) = find("meta.k8s.io/v1", "PartialObjectMetadata")
+        && let Some(field) = table().get(ty.0).field("metadata")
+    {
+        own["properties"]["metadata"] = property(field, wanted);
+    }
+    own["x-kubernetes-group-version-kind"] = json!([gvk]);
+    own
 }
 
 /// The operations of one object, as far as clients look at them.
@@ -139,7 +160,8 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere_and_patches_are_checked_by_the_server() {
-        let document = openapi_v3("", "v1", &[Served { kind: "Pod", plural: "pods", namespaced: true }]);
+        let document =
+            openapi_v3("", "v1", &[Served { kind: "Pod", plural: "pods", namespaced: true, schema: None }]);
         let text = document.to_string();
         let schemas = document["components"]["schemas"].as_object().unwrap();
         for part in text.split("#/components/schemas/").skip(1) {

@@ -5,10 +5,11 @@
 
 use super::rule::Rule;
 use crate::objects::kind::text;
-use crate::objects::kinds::{CLUSTER_ROLE, CLUSTER_ROLE_BINDING, NAMESPACE};
+use crate::objects::kinds::{CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ENDPOINT_SLICE, NAMESPACE, SERVICE};
 use crate::objects::{Kind, Registry, Write};
 use crate::status::ApiError;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
 /// Role, verbs, API groups, resources (or paths, when they begin with `/`).
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
@@ -141,6 +142,8 @@ const BINDINGS: &[(&str, &str)] = &[
     ("system:service-account-issuer-discovery", "system:serviceaccounts"),
 ];
 
+/// The service that stands for this server.
+const SERVICE_NAME: &str = "kubernetes";
 /// Namespaces every server has.
 const NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
 
@@ -152,21 +155,46 @@ const AUTOUPDATE: &str = "/metadata/annotations/rbac.authorization.kubernetes.io
 /// When the store fails.
 pub async fn ensure(registry: &Registry) -> Result<(), ApiError> {
     for name in NAMESPACES {
-        put_right(registry, &NAMESPACE, json!({"metadata": {"name": name}}), |_, _| true).await?;
+        put_right(registry, &NAMESPACE, "", json!({"metadata": {"name": name}}), |_, _| true).await?;
     }
     let mut names: Vec<&str> = GRANTS.iter().map(|(role, ..)| *role).collect();
     names.dedup();
     for name in names {
         let same = |old: &Value, new: &Value| old["rules"] == new["rules"];
-        put_right(registry, &CLUSTER_ROLE, role(name), same).await?;
+        put_right(registry, &CLUSTER_ROLE, "", role(name), same).await?;
     }
     let mut names: Vec<&str> = BINDINGS.iter().map(|(role, _)| *role).collect();
     names.dedup();
     for name in names {
         let same = |old: &Value, new: &Value| old["subjects"] == new["subjects"];
-        put_right(registry, &CLUSTER_ROLE_BINDING, binding(name), same).await?;
+        put_right(registry, &CLUSTER_ROLE_BINDING, "", binding(name), same).await?;
     }
     Ok(())
+}
+
+/// Says where this server is: the service `kubernetes` and its slice. The service has no address of its own, for there
+/// is no proxy that would serve one.
+///
+/// # Errors
+/// When the store fails.
+pub async fn announce(registry: &Registry, address: SocketAddr) -> Result<(), ApiError> {
+    let port = |name: &str| json!({"name": name, "protocol": "TCP", "port": address.port()});
+    let labels = json!({"component": "apiserver", "provider": "kubernetes"});
+    let service = json!({
+        "metadata": {"name": SERVICE_NAME, "labels": labels},
+        "spec": {"clusterIP": "None", "ports": [port("https")]},
+    });
+    let same = |old: &Value, new: &Value| old["spec"]["ports"][0]["port"] == new["spec"]["ports"][0]["port"];
+    put_right(registry, &SERVICE, "default", service, same).await?;
+    let slice = json!({
+        "metadata": {"name": SERVICE_NAME, "labels": {"kubernetes.io/service-name": SERVICE_NAME}},
+        "addressType": if address.is_ipv4() { "IPv4" } else { "IPv6" },
+        "endpoints": [{"addresses": [address.ip().to_string()], "conditions": {"ready": true}}],
+        "ports": [port("https")],
+    });
+    let same =
+        |old: &Value, new: &Value| old["endpoints"] == new["endpoints"] && old["ports"] == new["ports"];
+    put_right(registry, &ENDPOINT_SLICE, "default", slice, same).await
 }
 
 fn metadata(name: &str) -> Value {
@@ -210,23 +238,24 @@ fn binding(name: &str) -> Value {
 async fn put_right(
     registry: &Registry,
     kind: &Kind,
+    namespace: &str,
     wanted: Value,
     same: impl Fn(&Value, &Value) -> bool,
 ) -> Result<(), ApiError> {
     let name = text(&wanted, "/metadata/name").to_owned();
-    match registry.get(kind, "", &name) {
-        Err(ApiError::NotFound(_)) => match registry.create(kind, "", wanted, false).await {
+    match registry.get(kind, namespace, &name) {
+        Err(ApiError::NotFound(_)) => match registry.create(kind, namespace, wanted, false).await {
             Ok(_) | Err(ApiError::AlreadyExists(_)) => Ok(()),
             Err(error) => Err(error),
         },
         Ok(old) if text(&old, AUTOUPDATE) == "false" || same(&old, &wanted) => Ok(()),
         Ok(mut old) => {
-            for key in ["rules", "subjects"] {
+            for key in ["rules", "subjects", "spec", "endpoints", "ports"] {
                 if !wanted[key].is_null() {
                     old[key] = wanted[key].clone();
                 }
             }
-            registry.update(kind, "", &name, old, Write::default()).await.map(|_| ())
+            registry.update(kind, namespace, &name, old, Write::default()).await.map(|_| ())
         }
         Err(error) => Err(error),
     }

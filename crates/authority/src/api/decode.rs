@@ -5,7 +5,7 @@ use crate::request_info::Query;
 use crate::status::{About, ApiError, Cause};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use jeton_schema::{self as schema, PatchError};
+use jeton_schema::{self as schema, PatchError, structural};
 use serde_json::Value;
 
 /// What to do with fields nobody knows. Kubernetes 1.36: the default is to warn.
@@ -61,10 +61,14 @@ fn media(headers: &HeaderMap) -> Result<Media, ApiError> {
         "" | "application/json" => Ok(Media::Json),
         "application/yaml" => Ok(Media::Yaml),
         "application/vnd.kubernetes.protobuf" => Ok(Media::Protobuf),
-        _ => Err(ApiError::UnsupportedMediaType(
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf".to_owned(),
-        )),
+        _ => Err(unknown_format()),
     }
+}
+
+fn unknown_format() -> ApiError {
+    ApiError::UnsupportedMediaType(
+        "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf".to_owned(),
+    )
 }
 
 /// Whether a body is JSON, for those who read it faster themselves.
@@ -90,8 +94,66 @@ pub(super) fn object(
     kind: &str,
     validation: Validation,
 ) -> Result<Decoded, ApiError> {
-    let shape = schema::kind(api_version, kind)
-        .ok_or_else(|| ApiError::Internal(format!("no schema of {api_version} {kind}")))?;
+    read(headers, bytes, api_version, kind, &Form::of_known(api_version, kind)?, validation)
+}
+
+/// Reads an object of a stored kind.
+///
+/// # Errors
+/// As [`object`].
+pub(super) fn stored(
+    headers: &HeaderMap,
+    bytes: &[u8],
+    kind: &Kind,
+    validation: Validation,
+) -> Result<Decoded, ApiError> {
+    read(headers, bytes, &kind.api_version(), kind.kind, &Form::of(kind)?, validation)
+}
+
+/// What is known of the fields of a kind.
+enum Form {
+    /// All of them.
+    Known(schema::TypeRef),
+    /// Those of its metadata, and those of a schema, where it brought one.
+    Open(Option<&'static Value>),
+}
+
+impl Form {
+    fn of(kind: &Kind) -> Result<Self, ApiError> {
+        if kind.open { Ok(Self::Open(kind.schema)) } else { Self::of_known(&kind.api_version(), kind.kind) }
+    }
+
+    fn of_known(api_version: &str, kind: &str) -> Result<Self, ApiError> {
+        let shape = schema::kind(api_version, kind);
+        shape.map(Self::Known).ok_or_else(|| ApiError::Internal(format!("no schema of {api_version} {kind}")))
+    }
+
+    /// Makes a value fit; gives back what was taken out.
+    fn conform(&self, value: &mut Value) -> Result<Vec<String>, schema::DecodeError> {
+        match self {
+            Self::Known(shape) => schema::conform(*shape, value),
+            Self::Open(own) => {
+                let mut notes = Vec::new();
+                if let Some(shape) = schema::kind("meta.k8s.io/v1", "PartialObjectMetadata") {
+                    let mut metadata = serde_json::json!({"metadata": value["metadata"].take()});
+                    notes = schema::conform(shape, &mut metadata)?;
+                    value["metadata"] = metadata["metadata"].take();
+                }
+                notes.extend(own.map(|schema| structural::prune(schema, value)).unwrap_or_default());
+                Ok(notes)
+            }
+        }
+    }
+}
+
+fn read(
+    headers: &HeaderMap,
+    bytes: &[u8],
+    api_version: &str,
+    kind: &str,
+    form: &Form,
+    validation: Validation,
+) -> Result<Decoded, ApiError> {
     let version = api_version.rsplit('/').next().unwrap_or(api_version);
     let cannot = |error: &dyn std::fmt::Display| {
         ApiError::BadRequest(format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
@@ -102,7 +164,8 @@ pub(super) fn object(
         Media::Protobuf => {
             let envelope = schema::envelope(bytes).map_err(|e| cannot(&e))?;
             named(&envelope.api_version, &envelope.kind, api_version, kind)?;
-            (envelope.to_json(shape).map_err(|e| cannot(&e))?, Vec::new())
+            let Form::Known(shape) = form else { return Err(unknown_format()) };
+            (envelope.to_json(*shape).map_err(|e| cannot(&e))?, Vec::new())
         }
     };
     if !value.is_object() {
@@ -110,7 +173,7 @@ pub(super) fn object(
     }
     let said = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or("");
     named(said("apiVersion"), said("kind"), api_version, kind)?;
-    notes.extend(schema::conform(shape, &mut value).map_err(|e| cannot(&e))?);
+    notes.extend(form.conform(&mut value).map_err(|e| cannot(&e))?);
     judged(value, notes, validation, &cannot)
 }
 
@@ -167,6 +230,13 @@ pub(super) fn apply(patch: &Patch, kind: &Kind, name: &str, object: &mut Value) 
     let done = match patch {
         Patch::Merge(patch) => schema::merge_patch(object, patch),
         Patch::Json(patch) => schema::json_patch(object, patch.clone()),
+        // A kind that came with its own schema has no merge keys; for a definition itself a merge does.
+        Patch::Strategic(_) if kind.schema.is_some() => {
+            return Err(ApiError::UnsupportedMediaType(
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json".to_owned(),
+            ));
+        }
+        Patch::Strategic(patch) if kind.open => schema::merge_patch(object, patch),
         Patch::Strategic(patch) => {
             let shape = schema::kind(&kind.api_version(), kind.kind)
                 .ok_or_else(|| ApiError::Internal(format!("no schema of {}", kind.kind)))?;
@@ -187,12 +257,11 @@ pub(super) fn apply(patch: &Patch, kind: &Kind, name: &str, object: &mut Value) 
 /// # Errors
 /// As [`object`].
 pub(super) fn checked(mut value: Value, kind: &Kind, validation: Validation) -> Result<Decoded, ApiError> {
-    let shape = schema::kind(&kind.api_version(), kind.kind)
-        .ok_or_else(|| ApiError::Internal(format!("no schema of {}", kind.kind)))?;
+    let form = Form::of(kind)?;
     let cannot = |error: &dyn std::fmt::Display| {
         ApiError::BadRequest(format!("the patched {} cannot be handled: {error}", kind.kind))
     };
-    let notes = schema::conform(shape, &mut value).map_err(|e| cannot(&e))?;
+    let notes = form.conform(&mut value).map_err(|e| cannot(&e))?;
     judged(value, notes, validation, &cannot)
 }
 

@@ -7,6 +7,7 @@ use crate::objects::Kind;
 use jeton_schema::{Served, openapi_v3};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A resource that is not stored.
 struct Virtual {
@@ -176,19 +177,20 @@ impl Discovery<'_> {
         json!({"version": version, "freshness": "Current", "resources": resources})
     }
 
-    /// The index of OpenAPI documents, or one of them. A hash lets clients keep what they have.
+    /// The index of OpenAPI documents, or one of them.
     pub(super) fn openapi(&self, path: &str) -> Option<Value> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         match parts[..] {
             ["openapi", "v3"] => {
                 let named = self.groups().into_iter().flat_map(|(group, versions)| {
-                    versions.into_iter().map(move |version| format!("apis/{group}/{version}"))
+                    versions
+                        .into_iter()
+                        .map(move |version| (group, version, format!("apis/{group}/{version}")))
                 });
-                let hash = env!("CARGO_PKG_VERSION");
-                let paths: serde_json::Map<String, Value> = std::iter::once("api/v1".to_owned())
+                let paths: serde_json::Map<String, Value> = std::iter::once(("", "v1", "api/v1".to_owned()))
                     .chain(named)
-                    .map(|at| {
-                        let url = format!("/openapi/v3/{at}?hash={hash}");
+                    .map(|(group, version, at)| {
+                        let url = format!("/openapi/v3/{at}?hash={}", self.hash(group, version));
                         (at, json!({"serverRelativeURL": url}))
                     })
                     .collect();
@@ -202,9 +204,21 @@ impl Discovery<'_> {
         }
     }
 
+    /// Changes with the document of a group and version, so that clients may keep what they have.
+    fn hash(&self, group: &str, version: &str) -> String {
+        let mut hasher = DefaultHasher::new();
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        for kind in self.of(group, version) {
+            (kind.kind, kind.plural, kind.namespaced).hash(&mut hasher);
+            kind.schema.map(Value::to_string).hash(&mut hasher);
+        }
+        format!("{:016x}", hasher.finish())
+    }
+
     fn served(&self, group: &str, version: &str) -> Vec<Served> {
         let own = self.of(group, version);
-        own.map(|k| Served { kind: k.kind, plural: k.plural, namespaced: k.namespaced }).collect()
+        own.map(|k| Served { kind: k.kind, plural: k.plural, namespaced: k.namespaced, schema: k.schema })
+            .collect()
     }
 }
 

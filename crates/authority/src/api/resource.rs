@@ -158,7 +158,7 @@ impl<'a> Request<'a> {
 
     fn decode(&self) -> Result<decode::Decoded, ApiError> {
         let validation = Validation::of(self.query)?;
-        decode::object(self.headers, self.body, &self.kind.api_version(), self.kind.kind, validation)
+        decode::stored(self.headers, self.body, self.kind, validation)
     }
 
     async fn create(&self) -> Result<Written, ApiError> {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a controller works from the current state, so one that was interrupted goes on where it must.
 
+pub mod custom_resource;
+pub mod events;
 pub mod namespace;
 
 use crate::objects::Registry;

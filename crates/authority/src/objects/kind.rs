@@ -69,6 +69,12 @@ pub struct Kind {
     pub has_generation: bool,
     /// What a table shows.
     pub columns: &'static [Column],
+    /// The schema that came with it, for a kind of a definition.
+    pub schema: Option<&'static Value>,
+    /// Whether members that no schema names are kept, and no strategic merge is known.
+    pub open: bool,
+    /// Whether it takes no new objects any more.
+    pub closed: bool,
     /// Members that are stored under another name: as clients of this kind know them, as they are stored.
     pub renamed: &'static [(&'static str, &'static str)],
     /// A field that a field selector may name, beside `metadata.name` and `metadata.namespace`; `None`: no such field.
@@ -100,6 +106,9 @@ pub const PLAIN: Kind = Kind {
     subresources: &[],
     has_generation: false,
     columns: PLAIN_COLUMNS,
+    schema: None,
+    open: false,
+    closed: false,
     renamed: &[],
     field: |_, _| None,
 };

@@ -13,6 +13,7 @@ pub mod delete;
 pub mod registry;
 pub mod list;
 mod bind;
+mod custom;
 
 pub use kind::Kind;
 pub use list::{List, ListOptions};

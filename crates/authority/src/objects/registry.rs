@@ -4,12 +4,15 @@
 //! overwrite each other unseen; a create also assumes its namespace.
 
 use super::admission;
+use super::custom;
 use super::kind::Kind;
-use super::kinds::{self, NAMESPACE};
+use super::kinds::{self, CUSTOM_RESOURCE_DEFINITION, NAMESPACE};
 use super::meta;
 use crate::clock::Clock;
-use crate::status::{About, ApiError};
+use crate::status::{About, ApiError, Cause, Fault};
 use crate::store::{Change, CommitError, Expect, Key, Prefix, Store, StoreError, Stored, Txn};
+use arc_swap::ArcSwap;
+use jeton_schema::structural::{self, Broken};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +26,9 @@ pub struct Registry {
     store: Arc<dyn Store>,
     clock: Clock,
     rbac_changes: AtomicU64,
+    definition_changes: AtomicU64,
+    /// Every kind, and the change of the definitions it was made after.
+    kinds: ArcSwap<(u64, Arc<Vec<&'static Kind>>)>,
 }
 
 /// Which part of an object a write changes; the rest stays as it is.
@@ -60,7 +66,13 @@ impl std::fmt::Debug for Write<'_> {
 impl Registry {
     /// Objects in `store`.
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock, rbac_changes: AtomicU64::new(1) }
+        Self {
+            store,
+            clock,
+            rbac_changes: AtomicU64::new(1),
+            definition_changes: AtomicU64::new(1),
+            kinds: ArcSwap::from_pointee((0, Arc::default())),
+        }
     }
 
     /// The store behind it.
@@ -74,13 +86,25 @@ impl Registry {
     }
 
     /// Every kind that is served.
-    pub fn kinds(&self) -> Vec<&'static Kind> {
-        kinds::ALL.to_vec()
+    pub fn kinds(&self) -> Arc<Vec<&'static Kind>> {
+        let change = self.definition_changes.load(Ordering::SeqCst);
+        let known = self.kinds.load_full();
+        if known.0 == change {
+            return known.1.clone();
+        }
+        let own = custom::kinds(self).unwrap_or_else(|error| {
+            tracing::error!(error = error.message(), "definitions of kinds cannot be read");
+            Vec::new()
+        });
+        let all = Arc::new(kinds::ALL.into_iter().chain(own).collect::<Vec<_>>());
+        self.kinds.store(Arc::new((change, all.clone())));
+        all
     }
 
     /// The kind behind a group, version and plural.
     pub fn kind(&self, group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
-        kinds::ALL.into_iter().find(|k| k.group == group && k.version == version && k.plural == plural)
+        let fits = |k: &&'static Kind| k.group == group && k.version == version && k.plural == plural;
+        kinds::ALL.into_iter().find(fits).or_else(|| self.kinds().iter().copied().find(fits))
     }
 
     /// Grows with every change of a role or binding.
@@ -115,6 +139,9 @@ impl Registry {
         dry_run: bool,
     ) -> Result<Value, ApiError> {
         meta::check_namespace(&body, namespace)?;
+        if kind.closed {
+            return Err(ApiError::MethodNotAllowed);
+        }
         for _ in 0..MAX_RETRIES {
             let mut object = body.clone();
             meta::stamp_new(&mut object, namespace, self.clock.now(), Uuid::new_v4());
@@ -124,10 +151,7 @@ impl Registry {
             }
             let checks = self.namespace_open(kind, namespace, admission::shown_name(&object))?;
             admission::create(self, kind, namespace, &mut object).await?;
-            let mut causes = Vec::new();
-            meta::check(kind, &object, &mut causes);
-            (kind.check)(&object, None, &mut causes);
-            meta::refuse(kind, &object, causes)?;
+            checked(kind, &mut object, None)?;
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             let key = key(kind, namespace, &name)?;
             if dry_run {
@@ -266,6 +290,9 @@ impl Registry {
         if kind.group == "rbac.authorization.k8s.io" {
             self.rbac_changes.fetch_add(1, Ordering::SeqCst);
         }
+        if kind.stored_as == CUSTOM_RESOURCE_DEFINITION.stored_as {
+            self.definition_changes.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -336,13 +363,30 @@ fn changed(kind: &Kind, body: &Value, old: &Value, part: Part) -> Result<Value, 
                 let before = old["metadata"]["generation"].as_i64().unwrap_or(0);
                 object["metadata"]["generation"] = json!(before.saturating_add(1));
             }
-            let mut causes = Vec::new();
-            meta::check(kind, &object, &mut causes);
-            (kind.check)(&object, Some(old), &mut causes);
-            meta::refuse(kind, &object, causes)?;
+            checked(kind, &mut object, Some(old))?;
         }
     }
     Ok(object)
+}
+
+/// Holds an object against the rules and the schema of its kind.
+fn checked(kind: &Kind, object: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
+    let mut causes = Vec::new();
+    meta::check(kind, object, &mut causes);
+    (kind.check)(object, old, &mut causes);
+    if let Some(schema) = kind.schema {
+        structural::fill(schema, object);
+        causes.extend(structural::check(schema, object).into_iter().map(|(path, broken)| match broken {
+            Broken::Required => Cause::required(path, ""),
+            Broken::Type(shown, wanted) => {
+                let why = format!("{path} in body must be of type {wanted}: {shown:?}");
+                Cause::invalid(path, &shown, why)
+            }
+            Broken::Enum(shown, list) => Cause { field: path, fault: Fault::NotSupported(shown, list) },
+            Broken::Range(shown, rule) => Cause::invalid_value(path, shown, rule),
+        }));
+    }
+    meta::refuse(kind, object, causes)
 }
 
 pub(super) fn unavailable(error: StoreError) -> ApiError {

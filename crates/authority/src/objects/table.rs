@@ -6,6 +6,7 @@
 use super::kind::{Kind, text};
 use jeton_core::time::UnixTime;
 use serde_json::{Value, json};
+use serde_json_path::JsonPath;
 
 /// What stands where nothing is known.
 pub const NONE: &str = "<none>";
@@ -21,6 +22,10 @@ pub enum Cell {
     At(&'static str),
     /// The time since the one at a JSON pointer.
     Since(&'static str),
+    /// The first value at a path.
+    Path(&'static JsonPath),
+    /// The time since the first one at a path.
+    SincePath(&'static JsonPath),
 }
 
 /// One column.
@@ -112,6 +117,11 @@ impl Cell {
             Self::Of(make) => make(object, now),
             Self::At(pointer) => object.pointer(pointer).cloned().unwrap_or_default(),
             Self::Since(pointer) => json!(age(object, pointer, now)),
+            Self::Path(path) => path.query(object).first().cloned().unwrap_or_default(),
+            Self::SincePath(path) => match path.query(object).first() {
+                Some(time) => json!(age(time, "", now)),
+                None => Value::Null,
+            },
         }
     }
 }

@@ -4,6 +4,7 @@ mod cluster_role;
 mod cluster_role_binding;
 mod config_map;
 mod cron_job;
+mod custom_resource_definition;
 mod daemon_set;
 mod data;
 mod volumes;
@@ -32,6 +33,7 @@ pub use cluster_role::CLUSTER_ROLE;
 pub use cluster_role_binding::CLUSTER_ROLE_BINDING;
 pub use config_map::CONFIG_MAP;
 pub use cron_job::CRON_JOB;
+pub use custom_resource_definition::{CLEANUP, CUSTOM_RESOURCE_DEFINITION};
 pub use daemon_set::DAEMON_SET;
 pub use deployment::DEPLOYMENT;
 pub use endpoint_slice::ENDPOINT_SLICE;
@@ -50,7 +52,7 @@ pub use service_account::{ENFORCE_MOUNTABLE, SERVICE_ACCOUNT};
 pub use stateful_set::STATEFUL_SET;
 
 /// All of them, in the order discovery shows them.
-pub static ALL: [&Kind; 21] = [
+pub static ALL: [&Kind; 22] = [
     &CONFIG_MAP,
     &EVENT,
     &NAMESPACE,
@@ -59,6 +61,7 @@ pub static ALL: [&Kind; 21] = [
     &SECRET,
     &SERVICE_ACCOUNT,
     &SERVICE,
+    &CUSTOM_RESOURCE_DEFINITION,
     &DAEMON_SET,
     &DEPLOYMENT,
     &REPLICA_SET,
