@@ -1,5 +1,6 @@
 //! What an answer consists of: all of it at once, or parts as they come.
 
+use crate::exchange::Exchange;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::Full;
@@ -16,8 +17,8 @@ pub const MAX_WAITING_PARTS: usize = 16;
 pub enum Body {
     /// Known from the start.
     Whole(Full<Bytes>),
-    /// Sent as it comes; ends when its sender is gone.
-    Parts(mpsc::Receiver<Bytes>),
+    /// Sent as it comes; ends when its sender is gone, and then its exchange is over.
+    Parts(mpsc::Receiver<Bytes>, Option<Box<Exchange>>),
 }
 
 impl Body {
@@ -43,7 +44,7 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(body) => Pin::new(body).poll_frame(context),
-            Self::Parts(parts) => {
+            Self::Parts(parts, _) => {
                 parts.poll_recv(context).map(|part| part.map(|bytes| Ok(Frame::data(bytes))))
             }
         }
@@ -52,14 +53,14 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(body) => body.is_end_stream(),
-            Self::Parts(_) => false,
+            Self::Parts(..) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(body) => body.size_hint(),
-            Self::Parts(_) => SizeHint::default(),
+            Self::Parts(..) => SizeHint::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Validated settings of a server. Names and rules are kube-apiserver's (Kubernetes 1.36) where it has them.
 
+use crate::audit;
 use jeton_core::limits::MIN_MAX_TOKEN_EXPIRATION_SECONDS;
 use jeton_core::policy::{Lifetimes, Policy};
 use std::net::SocketAddr;
@@ -27,6 +28,8 @@ pub struct Config {
     pub max_token_seconds: i64,
     /// `--service-account-extend-token-expiration`.
     pub extend: bool,
+    /// `--audit-log-…`; `None`: no audit log.
+    pub audit: Option<audit::Settings>,
     /// Lifetimes of a laboratory.
     pub lifetimes: Option<Lifetimes>,
 }
@@ -117,6 +120,7 @@ mod tests {
             api_audiences: Vec::new(),
             max_token_seconds: 0,
             extend: true,
+            audit: None,
             lifetimes: None,
         }
     }

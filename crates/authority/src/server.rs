@@ -2,12 +2,15 @@
 
 use crate::access::bootstrap;
 use crate::api::{App, Documents};
+use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::controllers;
 use crate::edge;
+use crate::exchange::Observer;
 use crate::flow::Tokens;
 use crate::health::{self, Health};
+use crate::metrics::Metrics;
 use crate::objects::Registry;
 use crate::pki::{self, Authority, PkiError, RENEW_AFTER_SECONDS};
 use crate::signer::local::{self, PrivateKeyError};
@@ -58,6 +61,12 @@ pub enum StartError {
     /// TLS.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
+    /// The counters.
+    #[error("metrics cannot be set up")]
+    Metrics(#[from] prometheus::Error),
+    /// The audit log.
+    #[error("the audit log {} cannot be written", .0.display())]
+    Audit(PathBuf, #[source] std::io::Error),
     /// The objects every server has.
     #[error("the first objects cannot be written: {0}")]
     Bootstrap(String),
@@ -126,7 +135,8 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Server, StartError> 
     let ca_pem: Arc<str> = authority.pem().into();
     let kubeconfig = authority.admin(dir, address, now)?;
     let renewal = Renewal { authority, dir: dir.clone(), names, address, clock: clock.clone(), current };
-    let app = Arc::new(app(store, policy, signer, keys, clock, address));
+    let observer = observer(config, &*store, &clock)?;
+    let app = Arc::new(app(store, policy, (signer, keys), clock, observer, address));
     let failed = |e: ApiError| StartError::Bootstrap(e.message());
     bootstrap::ensure(&app.registry).await.map_err(failed)?;
     bootstrap::announce(&app.registry, address).await.map_err(failed)?;
@@ -138,9 +148,9 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Server, StartError> 
 pub fn app(
     store: Arc<dyn Store>,
     policy: Policy,
-    signer: Signer,
-    keys: KeySet,
+    (signer, keys): (Signer, KeySet),
     clock: Clock,
+    observer: Observer,
     address: SocketAddr,
 ) -> App {
     let jwks_uri = format!("https://{address}/openid/v1/jwks");
@@ -149,7 +159,27 @@ pub fn app(
         .ok();
     let registry = Arc::new(Registry::new(store.clone(), clock.clone()));
     let tokens = Arc::new(Tokens { policy, signer, keys, seen: Seen::default(), store, clock });
-    App::new(tokens, registry, Arc::new(Health::default()), documents, address.to_string())
+    App::new(
+        tokens,
+        registry,
+        Arc::new(Health::default()),
+        Arc::new(observer),
+        documents,
+        address.to_string(),
+    )
+}
+
+/// Counters, and the audit log where one is wanted.
+fn observer(config: &Config, store: &dyn Store, clock: &Clock) -> Result<Observer, StartError> {
+    let metrics = Arc::new(Metrics::new(store.figures())?);
+    let audit = match &config.audit {
+        Some(settings) => {
+            let opened = AuditLog::open(settings.clone(), clock.clone(), metrics.clone());
+            Some(opened.map_err(|error| StartError::Audit(settings.path.clone(), error))?)
+        }
+        None => None,
+    };
+    Ok(Observer::new(metrics, audit, clock.clone()))
 }
 
 impl Server {
@@ -166,6 +196,7 @@ impl Server {
     /// Answers until `stop` is ready.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let app = self.app;
+        let observer = app.observer.clone();
         tokio::spawn(health::run(app.health.clone(), app.tokens.clone()));
         tokio::spawn(controllers::namespace::run(app.registry.clone(), self.ca_pem));
         tokio::spawn(controllers::custom_resource::run(app.registry.clone()));
@@ -192,6 +223,13 @@ impl Server {
             async move { app.answer(request, &peer).await }
         };
         edge::serve(self.listener, self.tls, handler, stop).await;
+        if observer.audit.is_some() {
+            // It may wait for the disk.
+            let finished = tokio::task::spawn_blocking(move || observer.audit.as_ref().map(AuditLog::finish));
+            if finished.await.is_err() {
+                tracing::error!("the audit log was not finished");
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use crate::args_audit::Audit;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -126,6 +127,8 @@ pub(crate) struct Serve {
     pub(crate) data_dir: PathBuf,
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) audit: Audit,
     /// PEM file of the private key that signs tokens: RSA, or EC on P-256, P-384 or P-521, in PKCS#1, PKCS#8 or SEC1.
     /// Default: sa.key in the data directory, an RSA key made on a first start.
     #[arg(long, value_name = "FILE")]
@@ -155,6 +158,8 @@ pub(crate) struct Up {
     pub(crate) data_dir: PathBuf,
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) audit: Audit,
 }
 
 /// What every server has.

@@ -3,6 +3,7 @@
 //! Purpose: arguments, environment, clock, exit codes and wiring. Left out on purpose: decisions.
 
 mod args;
+mod args_audit;
 mod cmd;
 mod process;
 

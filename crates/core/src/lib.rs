@@ -20,4 +20,5 @@ pub mod lookup;
 pub mod policy;
 pub mod issue;
 pub mod verify;
+pub mod observe;
 pub mod explain;

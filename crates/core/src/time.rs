@@ -43,6 +43,12 @@ impl UnixTime {
         jiff::Timestamp::from_second(seconds).map(|t| t.to_string()).unwrap_or_default()
     }
 
+    /// RFC 3339 in UTC with six decimal places, as in audit events: `2026-07-25T10:00:00.123000Z`.
+    pub fn rfc3339_micros(self) -> String {
+        let whole = self.rfc3339();
+        format!("{}.{:03}000Z", whole.trim_end_matches('Z'), self.0.rem_euclid(1000))
+    }
+
     /// Reads RFC 3339, with or without fractional seconds; `None` when it is something else.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_millisecond()))
@@ -73,6 +79,17 @@ mod tests {
             (i64::MAX, "9999-12-30T22:00:00Z"),
         ] {
             assert_eq!(UnixTime::from_millis(millis).rfc3339(), text);
+        }
+    }
+
+    #[test]
+    fn renders_six_decimal_places() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (1_784_973_600_999, "2026-07-25T10:00:00.999000Z"),
+            (-1, "1969-12-31T23:59:59.999000Z"),
+        ] {
+            assert_eq!(UnixTime::from_millis(millis).rfc3339_micros(), text);
         }
     }
 

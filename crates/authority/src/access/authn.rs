@@ -2,9 +2,9 @@
 //!
 //! Kubernetes 1.36: a certificate wins over a token; a token that is refused is a refusal, never anonymous.
 
+use crate::exchange::Exchange;
 use crate::flow::{Tokens, review};
 use crate::status::ApiError;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jeton_core::ident::AUTHENTICATED_GROUP;
 use jeton_core::wire::UserInfo;
@@ -51,26 +51,35 @@ fn bearer(header: &str) -> Bearer<'_> {
     }
 }
 
-/// Establishes who calls.
+/// Warning for a token that a controller once put into a Secret. Kubernetes 1.36: these words.
+pub const AUTO_GENERATED_WARNING: &str = "Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated secret-based tokens.";
+
+/// Establishes who calls, and tells the exchange what was seen of a token.
 ///
 /// # Errors
 /// Unauthorized when a token was presented and refused.
 pub fn authenticate<'a>(
     tokens: &Tokens,
-    headers: &'a HeaderMap,
+    exchange: &'a Exchange,
     certificate: Option<&UserInfo>,
 ) -> Result<Caller<'a>, ApiError> {
     if let Some(user) = certificate {
         return Ok(Caller { user: user.clone(), token: None, warning: None });
     }
-    let header = headers.get(AUTHORIZATION).map(|h| h.to_str().unwrap_or("bearer \u{fffd}"));
+    let header = exchange.parts.headers.get(AUTHORIZATION).map(|h| h.to_str().unwrap_or("bearer \u{fffd}"));
     let warning = match header.map_or(Bearer::None, bearer) {
         Bearer::Token(token) => {
-            let verified = review::review(tokens, token, &[]).map_err(|refused| {
+            let outcome = review::review(tokens, token, &[]);
+            if let Some(event) = review::event(&outcome) {
+                exchange.saw(&event);
+            }
+            let verified = outcome.map_err(|refused| {
                 tracing::info!(reason = %refused, "bearer token refused");
                 ApiError::Unauthorized
             })?;
-            return Ok(Caller { user: verified.into_answer().0, token: Some(token), warning: None });
+            let old = verified.legacy().is_some_and(|used| used.auto_generated);
+            let warning = old.then_some(AUTO_GENERATED_WARNING);
+            return Ok(Caller { user: verified.into_answer().0, token: Some(token), warning });
         }
         Bearer::ExtraSpace => Some(EXTRA_SPACE_WARNING),
         Bearer::None => None,

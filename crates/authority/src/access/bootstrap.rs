@@ -87,6 +87,21 @@ const GRANTS: &[Grant] = &[
             "/openid/v1/jwks/",
         ],
     ),
+    (
+        "system:monitoring",
+        &["get"],
+        &[],
+        &[
+            "/healthz",
+            "/healthz/*",
+            "/livez",
+            "/livez/*",
+            "/metrics",
+            "/metrics/slis",
+            "/readyz",
+            "/readyz/*",
+        ],
+    ),
     ("system:auth-delegator", &["create"], &["authentication.k8s.io"], &["tokenreviews"]),
     ("system:auth-delegator", &["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
     ("system:node", &["create"], &["authentication.k8s.io"], &["tokenreviews"]),
@@ -140,6 +155,7 @@ const BINDINGS: &[(&str, &str)] = &[
     ("system:public-info-viewer", "system:authenticated"),
     ("system:public-info-viewer", "system:unauthenticated"),
     ("system:service-account-issuer-discovery", "system:serviceaccounts"),
+    ("system:monitoring", "system:monitoring"),
 ];
 
 /// The service that stands for this server.

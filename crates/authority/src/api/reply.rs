@@ -59,7 +59,7 @@ impl Reply {
     /// Lines of JSON that come one by one.
     pub(super) fn lines(lines: tokio::sync::mpsc::Receiver<bytes::Bytes>) -> Self {
         let mut reply = Self::text(StatusCode::OK, "");
-        reply.body = Body::Parts(lines);
+        reply.body = Body::Parts(lines, None);
         reply.content_type = "application/json";
         reply
     }

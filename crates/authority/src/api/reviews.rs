@@ -3,7 +3,8 @@
 use super::decode::{self, Validation};
 use super::reply::Reply;
 use super::router::App;
-use crate::flow::review::review;
+use crate::exchange::Exchange;
+use crate::flow::review::{event, review};
 use crate::request_info::Query;
 use crate::status::ApiError;
 use http::{HeaderMap, StatusCode};
@@ -46,13 +47,8 @@ fn presented(token: &str) -> &str {
 }
 
 /// Answers a TokenReview.
-pub(super) fn token_review(
-    app: &App,
-    headers: &HeaderMap,
-    query: &Query,
-    bytes: &[u8],
-) -> Result<Reply, ApiError> {
-    let (request, warnings) = read(headers, query, bytes)?;
+pub(super) fn token_review(app: &App, exchange: &Exchange, bytes: &[u8]) -> Result<Reply, ApiError> {
+    let (request, warnings) = read(&exchange.parts.headers, &exchange.query, bytes)?;
     let bad = |text: &str| Err(ApiError::BadRequest(text.to_owned()));
     if request.metadata.get("namespace").and_then(Value::as_str).is_some_and(|n| !n.is_empty()) {
         return bad("the namespace of the provided object does not match the namespace sent on the request");
@@ -63,7 +59,11 @@ pub(super) fn token_review(
     if request.spec.audiences.len() > MAX_AUDIENCES {
         return bad(&format!("spec.audiences: at most {MAX_AUDIENCES} are allowed"));
     }
-    let status = match review(&app.tokens, presented(&request.spec.token), &request.spec.audiences) {
+    let outcome = review(&app.tokens, presented(&request.spec.token), &request.spec.audiences);
+    if let Some(event) = event(&outcome) {
+        exchange.saw_reviewed(&event);
+    }
+    let status = match outcome {
         Ok(verified) => {
             let (user, audiences) = verified.into_answer();
             TokenReviewStatus { authenticated: true, user, audiences, error: String::new() }
@@ -83,13 +83,13 @@ pub(super) fn token_review(
 /// Answers a SelfSubjectReview: who is asking. Its content does not matter, but it must be one.
 pub(super) fn self_subject_review(
     app: &App,
-    headers: &HeaderMap,
-    query: &Query,
+    exchange: &Exchange,
     bytes: &[u8],
     user: &UserInfo,
 ) -> Result<Reply, ApiError> {
-    let validation = Validation::of(query)?;
-    let decoded = decode::object(headers, bytes, AUTHENTICATION_V1, "SelfSubjectReview", validation)?;
+    let validation = Validation::of(&exchange.query)?;
+    let decoded =
+        decode::object(&exchange.parts.headers, bytes, AUTHENTICATION_V1, "SelfSubjectReview", validation)?;
     let answer = json!({
         "kind": "SelfSubjectReview",
         "apiVersion": AUTHENTICATION_V1,

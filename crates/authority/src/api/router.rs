@@ -13,16 +13,20 @@ use crate::access::authorizer::Authorizer;
 use crate::access::impersonate;
 use crate::answer::Body;
 use crate::edge::Peer;
+use crate::exchange::{AUDIT_ID, Exchange, Observer};
 use crate::flow::Tokens;
 use crate::health::Health;
+use crate::metrics::CONTENT_TYPE;
 use crate::objects::Registry;
-use crate::request_info::{self, Query, RequestInfo, ResourcePath};
+use crate::request_info::{Query, RequestInfo, ResourcePath};
 use crate::status::ApiError;
 use bytes::Bytes;
-use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use jeton_core::wire::UserInfo;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use tokio::sync::{Semaphore, watch};
 
 /// A request for a resource, from somebody who may.
@@ -33,6 +37,7 @@ pub(super) struct Incoming<'a> {
     pub(super) path: &'a ResourcePath,
     pub(super) user: &'a UserInfo,
     pub(super) token: Option<&'a str>,
+    pub(super) exchange: &'a Exchange,
 }
 
 /// A server's API.
@@ -46,6 +51,8 @@ pub struct App {
     pub authorizer: Authorizer,
     /// Whether it works.
     pub health: Arc<Health>,
+    /// What is counted and written down.
+    pub observer: Arc<Observer>,
     /// OIDC discovery, where the issuer can be published.
     pub documents: Option<Documents>,
     /// Where clients reach this server: host and port.
@@ -63,6 +70,7 @@ impl App {
         tokens: Arc<Tokens>,
         registry: Arc<Registry>,
         health: Arc<Health>,
+        observer: Arc<Observer>,
         documents: Option<Documents>,
         address: String,
     ) -> Self {
@@ -74,6 +82,7 @@ impl App {
             registry,
             authorizer,
             health,
+            observer,
             documents,
             address,
             watches,
@@ -95,53 +104,68 @@ impl App {
     {
         let (parts, body) = request.into_parts();
         let head = parts.method == Method::HEAD;
-        let mut response = match self.handle(&parts, body, peer.user.as_ref()).await {
-            Ok(reply) => reply.into_response(),
-            Err(error) => {
-                let row = error.row();
-                match row.level {
-                    tracing::Level::ERROR => {
-                        tracing::error!(method = %parts.method, path = parts.uri.path(), error = error.message(), "request");
-                    }
-                    _ => {
-                        tracing::debug!(method = %parts.method, path = parts.uri.path(), label = row.label, "request")
-                    }
-                }
+        let mut exchange = Exchange::begin(&self.observer, parts, peer.address, peer.user.is_some());
+        let handled = unpanicked(self.handle(&exchange, body, peer.user.as_ref())).await;
+        let mut response = match handled {
+            Some(Ok(reply)) => {
+                exchange.answered(reply.code.as_u16());
+                reply.into_response()
+            }
+            Some(Err(error)) => {
+                log(&exchange, &error);
+                exchange.refused(&error);
                 refusal(&error)
+            }
+            None => {
+                exchange.panicked();
+                let why = "the handling of this request panicked; the server's log says where";
+                refusal(&ApiError::Internal(why.to_owned()))
             }
         };
         if head {
             *response.body_mut() = Body::default();
+        }
+        response.headers_mut().insert(AUDIT_ID, exchange.id().clone());
+        let code = response.status().as_u16();
+        match response.body_mut() {
+            Body::Parts(_, until_end) => *until_end = Some(exchange.stream(code).await),
+            Body::Whole(_) => exchange.finish().await,
         }
         response
     }
 
     async fn handle<B>(
         self: &Arc<Self>,
-        parts: &Parts,
+        exchange: &Exchange,
         body: B,
-        user: Option<&UserInfo>,
+        certificate: Option<&UserInfo>,
     ) -> Result<Reply, ApiError>
     where
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let query = Query::parse(parts.uri.query());
-        let info = request_info::parse(&parts.method, parts.uri.path(), &query)
-            .ok_or_else(|| ApiError::BadRequest("the URL is not UTF-8".to_owned()))?;
-        let caller = authn::authenticate(&self.tokens, &parts.headers, user)?;
+        let headers = &exchange.parts.headers;
+        let info = exchange.info.as_ref();
+        let info = info.ok_or_else(|| ApiError::BadRequest("the URL is not UTF-8".to_owned()))?;
+        let caller = authn::authenticate(&self.tokens, exchange, certificate)
+            .inspect_err(|_| exchange.not_authenticated())?;
         let Caller { user, token, warning } = caller;
-        let user = match impersonate::wanted(&parts.headers)? {
-            None => user,
-            Some(other) => impersonate::become_other(&user, other, |w| self.authorizer.decide(&user, w))?,
-        };
-        self.authorizer.authorize(&user, &Attributes::of(&info))?;
+        let mut user = exchange.authenticated(user);
+        if let Some(other) = impersonate::wanted(headers)? {
+            let other = impersonate::become_other(user, other, |w| self.authorizer.decide(user, w))?;
+            user = exchange.impersonates(other);
+        }
+        let wanted = Attributes::of(info);
+        let decision = self.authorizer.decide(user, &wanted)?;
+        exchange.decided(decision.allowed, decision.reason.clone());
+        if !decision.allowed {
+            return Err(wanted.forbidden(user, &decision.reason));
+        }
         let reply = match &info.resource {
-            None => self.plain(parts, &info)?,
-            Some(resource) => {
-                let body = self.room.read(&parts.headers, body).await?;
-                let request =
-                    Incoming { headers: &parts.headers, query: &query, path: resource, user: &user, token };
+            None => self.plain(exchange, info)?,
+            Some(path) => {
+                let body = self.room.read(headers, body).await?;
+                let request = Incoming { headers, query: &exchange.query, path, user, token, exchange };
                 self.resource(&request, info.verb, &body).await?
             }
         };
@@ -154,15 +178,15 @@ impl App {
         verb: &'static str,
         body: &Read,
     ) -> Result<Reply, ApiError> {
-        let Incoming { headers, query, path, user, token } = *request;
+        let Incoming { headers, query, path, user, token, exchange } = *request;
         let body = &body.bytes;
         let create = verb == "create";
         match (path.group.as_str(), path.version.as_str(), path.plural.as_str(), path.subresource.as_str()) {
             ("authentication.k8s.io", "v1", "tokenreviews", "") if create => {
-                reviews::token_review(self, headers, query, body)
+                reviews::token_review(self, exchange, body)
             }
             ("authentication.k8s.io", "v1", "selfsubjectreviews", "") if create => {
-                reviews::self_subject_review(self, headers, query, body, user)
+                reviews::self_subject_review(self, exchange, body, user)
             }
             ("authorization.k8s.io", "v1", plural, "") if create => {
                 access_reviews::answer(self, plural, request, body)
@@ -187,7 +211,8 @@ impl App {
     }
 
     /// Health, version, discovery and OIDC.
-    fn plain(&self, parts: &Parts, info: &RequestInfo) -> Result<Reply, ApiError> {
+    fn plain(&self, exchange: &Exchange, info: &RequestInfo) -> Result<Reply, ApiError> {
+        let parts = &exchange.parts;
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             return Err(ApiError::MethodNotAllowed);
         }
@@ -199,6 +224,7 @@ impl App {
                 let text = "[-]token-round-trip failed: no token was signed and verified in the last 5 s\nreadyz check failed";
                 return Ok(Reply::text(StatusCode::INTERNAL_SERVER_ERROR, text));
             }
+            "/metrics" => return metrics(&self.observer),
             "/version" | "/version/" => return Reply::json(StatusCode::OK, &discovery::version()),
             _ => {}
         }
@@ -224,5 +250,47 @@ impl App {
             return Err(ApiError::NoResource);
         }
         Ok(Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"))
+    }
+}
+
+/// Everything that is counted, as Prometheus reads it.
+fn metrics(observer: &Observer) -> Result<Reply, ApiError> {
+    let text = observer.metrics.text().map_err(|e| ApiError::Internal(e.to_string()))?;
+    let mut reply = Reply::text(StatusCode::OK, &text);
+    reply.content_type = CONTENT_TYPE;
+    Ok(reply)
+}
+
+fn log(exchange: &Exchange, error: &ApiError) {
+    let (row, parts) = (error.row(), &exchange.parts);
+    let (method, path) = (&parts.method, parts.uri.path());
+    match row.level {
+        tracing::Level::ERROR => tracing::error!(%method, path, error = error.message(), "request"),
+        _ => tracing::debug!(%method, path, label = row.label, "request"),
+    }
+}
+
+/// What a future comes to; `None` when it panics, which must not take the connection's other requests with it.
+async fn unpanicked<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_outcome() {
+        assert_eq!(unpanicked(async { 1 }).await, Some(1));
+        let panics = async {
+            tokio::task::yield_now().await;
+            assert_eq!(1, 2, "a panic, as a fault in a handler would be");
+        };
+        assert_eq!(unpanicked(panics).await, None);
     }
 }

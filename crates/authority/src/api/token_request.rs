@@ -11,6 +11,7 @@ use crate::status::{About, ApiError, Cause};
 use http::{HeaderMap, StatusCode};
 use jeton_core::issue::{Ask, IssueError};
 use jeton_core::limits::MIN_LIFETIME_SECONDS;
+use jeton_core::observe::Event;
 use jeton_core::wire::{AUTHENTICATION_V1, BoundObjectRef, TokenRequest};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -88,6 +89,7 @@ pub(super) fn create(app: &App, incoming: &Incoming<'_>, bytes: &[u8]) -> Result
         bound: request.spec.bound_object_ref.as_ref(),
     };
     let issued = issue(&app.tokens, &ask).map_err(|failure| refusal(failure, &path.name))?;
+    incoming.exchange.saw(&Event::Issued { id: &issued.draft.claims.id });
     if let Some(asked) = issued.draft.shortened_from {
         let got = issued.draft.expiration_seconds;
         warnings.push(format!("requested expiration of {asked} seconds shortened to {got} seconds"));

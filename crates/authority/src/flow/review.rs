@@ -5,6 +5,7 @@ use super::issue::{found, row};
 use crate::store::{IndexRow, Key};
 use aws_lc_rs::digest::{SHA256, digest};
 use jeton_core::lookup::{FoundTokenSecret, Snapshot, Wanted};
+use jeton_core::observe::Event;
 use jeton_core::verify::{Digest, Kind, Rejected, Verified, decide, open};
 use serde_json::Value;
 
@@ -15,8 +16,30 @@ pub enum Refused {
     #[error("invalid bearer token")]
     NotOurs,
     /// It is ours, and does not hold. Kubernetes 1.36 puts both texts in brackets.
-    #[error("[invalid bearer token, {0}]")]
-    Rejected(Rejected),
+    #[error("[invalid bearer token, {why}]")]
+    Rejected {
+        /// The first check that refused it.
+        why: Rejected,
+        /// Its subject, when its signature holds and it has no audience of its own.
+        audienceless: Option<String>,
+    },
+}
+
+impl Refused {
+    fn of(why: Rejected) -> Self {
+        Self::Rejected { why, audienceless: None }
+    }
+}
+
+/// What is to be counted and written down of a review.
+pub fn event(outcome: &Result<Verified, Refused>) -> Option<Event<'_>> {
+    match outcome {
+        Ok(verified) => Some(Event::Accepted(verified)),
+        Err(Refused::NotOurs) => None,
+        Err(Refused::Rejected { why, audienceless }) => {
+            Some(Event::Refused { why, audienceless: audienceless.as_deref() })
+        }
+    }
 }
 
 /// Verifies a token for the audiences asked for (none: the API server's).
@@ -26,14 +49,14 @@ pub enum Refused {
 pub fn review(tokens: &Tokens, token: &str, asked: &[String]) -> Result<Verified, Refused> {
     let candidate = open(token, &tokens.policy).ok_or(Refused::NotOurs)?;
     let digest = sha256(token);
-    let proven =
-        candidate.prove(&tokens.keys, &tokens.policy, &digest, &tokens.seen).map_err(Refused::Rejected)?;
+    let proven = candidate.prove(&tokens.keys, &tokens.policy, &digest, &tokens.seen).map_err(Refused::of)?;
     let wanted = proven.wanted();
     let snapshot = match proven.kind() {
         Kind::Bound => look_up(tokens, &wanted),
         Kind::Legacy => look_up_legacy(tokens, &wanted),
     };
-    decide(&proven, &digest, asked, &snapshot, &tokens.policy, tokens.clock.now()).map_err(Refused::Rejected)
+    decide(&proven, &digest, asked, &snapshot, &tokens.policy, tokens.clock.now())
+        .map_err(|why| Refused::Rejected { why, audienceless: proven.audienceless().map(str::to_owned) })
 }
 
 fn sha256(token: &str) -> Digest {

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::batch::check_limits;
 use super::database::{self, Found, META, META_REVISION, OBJECTS, Opened, guard, parse_key};
 use super::error::{CommitError, OpenError, StoreError, TooOld};
+use super::figures::Figures;
 use super::gate::Disk;
 use super::index::Index;
 use super::key::{Key, Prefix};
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     pub(super) disk: Disk,
     pub(super) index: Index,
     pub(super) ring: Arc<Ring>,
+    pub(super) figures: Figures,
     state: RwLock<Result<Arc<Opened>, StoreError>>,
     revision: AtomicU64,
 }
@@ -98,6 +100,8 @@ impl Embedded {
             disk,
             index,
             ring: Ring::new(found.revision),
+            figures: Figures::new()
+                .map_err(|error| StoreError::from_io("count the commits of", std::io::Error::other(error)))?,
             state: RwLock::new(Ok(Arc::new(found.opened))),
             revision: AtomicU64::new(found.revision),
         });
@@ -195,6 +199,10 @@ impl Store for Embedded {
 
     fn index(&self) -> &Index {
         &self.shared.index
+    }
+
+    fn figures(&self) -> &Figures {
+        &self.shared.figures
     }
 
     fn watch(&self, prefix: &Prefix, from: u64) -> Result<Watcher, TooOld> {

@@ -9,6 +9,7 @@
 pub mod limits;
 mod key;
 mod error;
+mod figures;
 mod names;
 mod index;
 mod record;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 pub use embedded::Embedded;
 pub use error::{CommitError, OpenError, StoreError, TooOld};
+pub use figures::Figures;
 pub use index::{Index, IndexRow, View};
 pub use key::{Key, KeyError, Prefix};
 pub use watch::{Event, EventKind, Watcher};
@@ -133,6 +135,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The index; memory only.
     fn index(&self) -> &Index;
+
+    /// Figures of its commits.
+    fn figures(&self) -> &Figures;
 
     /// Events under a prefix with a revision above `from`.
     ///

@@ -5,6 +5,7 @@
 //! system may have dropped what it could not write, nothing at all until the process starts again.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -41,9 +42,11 @@ pub(super) fn run(shared: &Arc<Shared>, queue: &mut mpsc::UnboundedReceiver<Job>
 fn commit(shared: &Arc<Shared>, jobs: Vec<Job>) {
     let (txns, answers): (Vec<_>, Vec<_>) =
         jobs.into_iter().map(|job| (job.txn, (job.answer, job._room))).unzip();
+    let (transactions, begun) = (txns.len(), Instant::now());
     let result = shared.database().and_then(|opened| {
         batch::apply(&opened.database, txns, shared.revision()).map_err(|error| recover(shared, error))
     });
+    shared.figures.committed(transactions, begun.elapsed(), result.is_ok());
     match result {
         Ok(done) => {
             let rows = done.effects.iter().map(|(event, row)| (&event.key, row.as_ref()));

@@ -18,6 +18,7 @@ pub(crate) fn run(args: &Up) -> Result<ExitCode, Failure> {
         api_audiences: Vec::new(),
         max_token_seconds: 0,
         extend: true,
+        audit: args.audit.settings_or(args.data_dir.join("audit.log"))?,
         lifetimes: process::test_lifetimes()?,
     };
     serve::serve(&args.common, &config, announce)

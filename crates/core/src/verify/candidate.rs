@@ -135,6 +135,15 @@ impl Proven {
         }
     }
 
+    /// The subject of a token that has no audience of its own, for the audit log.
+    pub fn audienceless(&self) -> Option<&str> {
+        let (audiences, subject) = match &self.0 {
+            ProvenClaims::Bound(c) => (&c.audiences, &c.subject),
+            ProvenClaims::Legacy(c) => (&c.audiences, &c.subject),
+        };
+        audiences.is_empty().then_some(subject.as_str())
+    }
+
     /// The objects the decision needs.
     pub fn wanted(&self) -> Wanted<'_> {
         match &self.0 {
