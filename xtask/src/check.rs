@@ -38,7 +38,7 @@ impl Count {
 /// A chore by name, and how to run it.
 type Chore = (&'static str, fn() -> Result<Count, String>);
 
-const CHORES: [Chore; 6] = [
+const CHORES: [Chore; 7] = [
     ("format (cargo fmt --check)", || cargo(&["fmt", "--all", "--check"])),
     ("rules (cargo xtask tidy)", || tidy::chore().map(|code| Count::one(code == ExitCode::SUCCESS))),
     ("lints (cargo clippy)", || {
@@ -48,12 +48,26 @@ const CHORES: [Chore; 6] = [
     ("the binary that the tests start (cargo build)", || cargo(&["build", "--locked", "-p", "jeton"])),
     ("tests (cargo test)", || tests(&["test", "--workspace", "--locked", "--no-fail-fast"])),
     ("real kubectl (go build, cargo test)", kubectl),
+    ("real Prometheus (apt-get install, cargo test)", prometheus),
 ];
 
 /// The tests with a real kubectl, or one skipped when it cannot be built here.
 fn kubectl() -> Result<Count, String> {
     match tools::kubectl() {
         Ok(_) => tests(&["test", "--locked", "-p", "e2e", "--features", "kubectl", "--test", "kubectl"]),
+        Err(missing) => {
+            console::say(&format!("skipped: {}; to run it: {}", missing.what, missing.remedy));
+            Ok(Count { skipped: 1, ..Count::default() })
+        }
+    }
+}
+
+/// The tests with a real Prometheus, or one skipped where there is none.
+fn prometheus() -> Result<Count, String> {
+    match tools::prometheus() {
+        Ok(()) => {
+            tests(&["test", "--locked", "-p", "e2e", "--features", "prometheus", "--test", "prometheus"])
+        }
         Err(missing) => {
             console::say(&format!("skipped: {}; to run it: {}", missing.what, missing.remedy));
             Ok(Count { skipped: 1, ..Count::default() })

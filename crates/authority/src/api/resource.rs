@@ -6,6 +6,7 @@ use super::reply::Reply;
 use super::router::App;
 use super::watch;
 use crate::access::{escalation, node, node_restriction};
+use crate::exchange::Exchange;
 use crate::objects::delete::{DeleteOptions, Deleted, Propagation};
 use crate::objects::kind::text;
 use crate::objects::kinds::{NAMESPACE, POD};
@@ -37,6 +38,8 @@ pub(super) struct Request<'a> {
     pub(super) user: &'a UserInfo,
     /// The bearer token that the request came with.
     pub(super) token: Option<&'a str>,
+    /// Where it is written down what the request is about.
+    pub(super) exchange: &'a Exchange,
 }
 
 impl<'a> Request<'a> {
@@ -164,8 +167,10 @@ impl<'a> Request<'a> {
     async fn create(&self) -> Result<Written, ApiError> {
         let decoded = self.decode()?;
         let dry_run = decode::dry_run(self.query)?;
+        self.exchange.about(&decoded.value);
         self.guard(&decoded.value, None)?;
         let made = self.app.registry.create(self.kind, self.namespace(), decoded.value, dry_run).await?;
+        self.exchange.about(&made);
         let mut warnings = decoded.warnings;
         warnings.extend((self.kind.warnings)(&made, None));
         Ok((StatusCode::CREATED, made, warnings))

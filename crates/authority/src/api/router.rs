@@ -203,7 +203,8 @@ impl App {
                 if !kind.has_subresource(subresource) {
                     return Err(ApiError::NoResource);
                 }
-                let request = resource::Request { app: self, kind, path, query, headers, body, user, token };
+                let request =
+                    resource::Request { app: self, kind, path, query, headers, body, user, token, exchange };
                 // On the heap: its future is large, and every request would carry the room for it.
                 Box::pin(request.answer(verb)).await
             }
