@@ -177,6 +177,22 @@ impl Connection {
         stream.flush()
     }
 
+    /// Reads one chunk of a body that comes in chunks; `None` at its end, also when the connection was cut.
+    pub fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line) {
+            Ok(0) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
+        };
+        let length = usize::from_str_radix(line.trim_end(), 16)
+            .map_err(|_| io::Error::other(format!("no chunk: {line:?}")))?;
+        let mut bytes = vec![0; length + 2];
+        self.stream.read_exact(&mut bytes)?;
+        bytes.truncate(length);
+        Ok(Some(bytes).filter(|_| length > 0))
+    }
+
     /// Reads one answer.
     pub fn answer(&mut self, method: &str) -> io::Result<Answer> {
         let mut line = String::new();
