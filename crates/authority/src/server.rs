@@ -8,7 +8,7 @@ use crate::config::{Config, ConfigError};
 use crate::controllers;
 use crate::edge;
 use crate::exchange::Observer;
-use crate::flow::Tokens;
+use crate::flow::{Tokens, Uses};
 use crate::health::{self, Health};
 use crate::metrics::Metrics;
 use crate::objects::Registry;
@@ -158,7 +158,8 @@ pub fn app(
         .inspect_err(|why| tracing::error!(why, "no OIDC discovery; tokens work all the same"))
         .ok();
     let registry = Arc::new(Registry::new(store.clone(), clock.clone()));
-    let tokens = Arc::new(Tokens { policy, signer, keys, seen: Seen::default(), store, clock });
+    let tokens =
+        Arc::new(Tokens { policy, signer, keys, seen: Seen::default(), uses: Uses::default(), store, clock });
     App::new(
         tokens,
         registry,
@@ -198,9 +199,7 @@ impl Server {
         let app = self.app;
         let observer = app.observer.clone();
         tokio::spawn(health::run(app.health.clone(), app.tokens.clone()));
-        tokio::spawn(controllers::namespace::run(app.registry.clone(), self.ca_pem));
-        tokio::spawn(controllers::custom_resource::run(app.registry.clone()));
-        tokio::spawn(controllers::events::run(app.registry.clone()));
+        controllers::spawn(&app.registry, &app.tokens, &controllers::Settings { ca_pem: self.ca_pem });
         let renewal = self.renewal;
         tokio::spawn(async move {
             loop {

@@ -16,6 +16,7 @@ pub mod secret;
 pub mod wire;
 pub mod keys;
 pub mod claims;
+pub mod legacy;
 pub mod lookup;
 pub mod policy;
 pub mod issue;

@@ -12,6 +12,7 @@ use crate::access::authn::{self, Caller};
 use crate::access::authorizer::Authorizer;
 use crate::access::impersonate;
 use crate::answer::Body;
+use crate::controllers::legacy_tracking::write_uses;
 use crate::edge::Peer;
 use crate::exchange::{AUDIT_ID, Exchange, Observer};
 use crate::flow::Tokens;
@@ -106,6 +107,8 @@ impl App {
         let head = parts.method == Method::HEAD;
         let mut exchange = Exchange::begin(&self.observer, parts, peer.address, peer.user.is_some());
         let handled = unpanicked(self.handle(&exchange, body, peer.user.as_ref())).await;
+        // Kubernetes 1.36: the date of a legacy token's use is there before the answer is.
+        write_uses(&self.registry, &self.tokens.uses).await;
         let mut response = match handled {
             Some(Ok(reply)) => {
                 exchange.answered(reply.code.as_u16());

@@ -1,36 +1,39 @@
 //! What happens by itself, beside requests: each controller compares what is with what should be, again and again.
 //!
-//! Invariant: a controller works from the current state, so one that was interrupted goes on where it must.
+//! Invariants: a controller works from the current state, so one that was interrupted goes on where it must; it holds
+//! names, never bodies, of what it still has to do; everything it writes goes through the registry.
 
+mod follow;
+pub mod default_account;
+pub mod root_ca;
+pub mod token_secret;
+pub mod legacy_tracking;
 pub mod custom_resource;
 pub mod events;
 pub mod namespace;
 
-use crate::objects::Registry;
-use crate::store::{Prefix, Watcher};
+pub(crate) use follow::{Controller, Follow, Next, drive};
 
-/// Follows a prefix; starts over when it fell too far behind.
-pub(crate) struct Follow<'a> {
-    registry: &'a Registry,
-    prefix: Prefix,
-    watcher: Option<Watcher>,
+use crate::flow::Tokens;
+use crate::objects::Registry;
+use std::sync::Arc;
+
+/// What controllers are told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The certificate authority of the server, PEM.
+    pub ca_pem: Arc<str>,
 }
 
-impl<'a> Follow<'a> {
-    pub(crate) fn new(registry: &'a Registry, prefix: Prefix) -> Self {
-        Self { registry, prefix, watcher: None }
-    }
-
-    /// Waits until something under the prefix changed since the last call; at once the first time, or after a gap.
-    pub(crate) async fn changed(&mut self) {
-        let store = self.registry.store();
-        if let Some(watcher) = &mut self.watcher
-            && watcher.next().await.is_ok()
-        {
-            // Whatever else is there already counts as the same change.
-            while let Ok(Some(_)) = watcher.try_next() {}
-            return;
-        }
-        self.watcher = store.watch(&self.prefix, store.revision()).ok();
-    }
+/// Starts all of them; they work for ever.
+pub fn spawn(registry: &Arc<Registry>, tokens: &Arc<Tokens>, settings: &Settings) {
+    let ca_pem = &settings.ca_pem;
+    tokio::spawn(drive(registry.clone(), default_account::DefaultAccount(registry.clone())));
+    tokio::spawn(drive(registry.clone(), root_ca::RootCa::new(registry.clone(), ca_pem.clone())));
+    let secrets = token_secret::TokenSecret::new(registry.clone(), tokens.clone(), ca_pem.clone());
+    tokio::spawn(drive(registry.clone(), secrets));
+    tokio::spawn(drive(registry.clone(), legacy_tracking::Tracking::new(registry.clone())));
+    tokio::spawn(drive(registry.clone(), namespace::Namespaces(registry.clone())));
+    tokio::spawn(custom_resource::run(registry.clone()));
+    tokio::spawn(events::run(registry.clone()));
 }

@@ -1,131 +1,134 @@
-//! Namespaces: each has its `default` account and the root certificate; one that is going away is emptied, then removed.
+//! A namespace that is going away is emptied, then let go.
+//!
+//! Kubernetes 1.36: pods first, each with its own grace period, and everything else only once no pod is left, so that a
+//! pod that is ending keeps its account and its Secrets. What finalizers hold is waited for. Left out on purpose:
+//! `status.conditions`.
 
-use super::Follow;
-use crate::objects::delete::DeleteOptions;
-use crate::objects::kind::text;
-use crate::objects::kinds::{self, CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT};
-use crate::objects::list::ListOptions;
+use super::{Controller, Next};
+use crate::objects::delete::{DeleteOptions, Deleted};
+use crate::objects::kinds::{NAMESPACE, POD};
+use crate::objects::registry::{key, prefix};
 use crate::objects::{Kind, Part, Registry, Write};
 use crate::status::ApiError;
-use crate::store::Key;
+use crate::store::{Event, Key, Prefix};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// The account that a pod has when it names none.
-const DEFAULT_ACCOUNT: &str = "default";
-/// The ConfigMap that holds the certificate authority of the API server.
-const ROOT_CA: &str = "kube-root-ca.crt";
-/// Milliseconds until a failed round is tried again.
-const RETRY_MILLIS: u64 = 500;
+/// The finalizer that stands for a namespace's content.
+const CONTENT: &str = "kubernetes";
+/// Names taken from the index at a time.
+const PAGE_NAMES: usize = 500;
 
-/// Works for ever.
-pub async fn run(registry: Arc<Registry>, ca_pem: Arc<str>) {
-    let mut namespaces = Follow::new(&registry, Key::prefix_all(NAMESPACE.stored_as));
-    let mut accounts = Follow::new(&registry, Key::prefix_all(SERVICE_ACCOUNT.stored_as));
-    let mut maps = Follow::new(&registry, Key::prefix_all(CONFIG_MAP.stored_as));
-    loop {
-        tokio::select! {
-            () = namespaces.changed() => {}
-            () = accounts.changed() => {}
-            () = maps.changed() => {}
-        }
-        while let Err(error) = round(&registry, &ca_pem).await {
-            tracing::error!(error = error.message(), "namespace controller");
-            tokio::time::sleep(Duration::from_millis(RETRY_MILLIS)).await;
-        }
+pub(super) struct Namespaces(pub(super) Arc<Registry>);
+
+impl Namespaces {
+    /// Whether a namespace is to be emptied: it is going away, or gone while something came into it.
+    fn closing(&self, namespace: &str) -> Result<bool, ApiError> {
+        let row = self.0.store().index().row(&key(&NAMESPACE, "", namespace)?);
+        Ok(row.is_none_or(|row| row.terminating))
     }
-}
 
-async fn round(registry: &Registry, ca_pem: &str) -> Result<(), ApiError> {
-    let names: Vec<(String, bool)> = registry.store().index().read(|view| {
-        view.rows(&Key::prefix_all(NAMESPACE.stored_as))
-            .map(|(key, row)| (key.parts().2.to_owned(), row.terminating))
-            .collect()
-    });
-    for (name, terminating) in names {
-        if terminating {
-            empty(registry, &name).await?;
-            continue;
-        }
-        let account = json!({"metadata": {"name": DEFAULT_ACCOUNT}});
-        ensure(registry, &SERVICE_ACCOUNT, &name, DEFAULT_ACCOUNT, account).await?;
-        let data = json!({"ca.crt": ca_pem});
-        let described = "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.";
-        let map = json!({
-            "metadata": {"name": ROOT_CA, "annotations": {"kubernetes.io/description": described}},
-            "data": data,
-        });
-        ensure(registry, &CONFIG_MAP, &name, ROOT_CA, map).await?;
-        let found = match registry.get(&CONFIG_MAP, &name, ROOT_CA) {
-            Ok(found) if found["data"]["ca.crt"] != ca_pem => found,
-            _ => continue,
-        };
-        let mut fixed = found;
-        fixed["data"] = json!({"ca.crt": ca_pem});
-        ignore_gone(registry.update(&CONFIG_MAP, &name, ROOT_CA, fixed, Write::default()).await)?;
-    }
-    Ok(())
-}
-
-async fn ensure(
-    registry: &Registry,
-    kind: &Kind,
-    namespace: &str,
-    name: &str,
-    body: Value,
-) -> Result<(), ApiError> {
-    let key = crate::objects::registry::key(kind, namespace, name)?;
-    if registry.store().index().row(&key).is_some() {
-        return Ok(());
-    }
-    match registry.create(kind, namespace, body, false).await {
-        Err(ApiError::AlreadyExists(_) | ApiError::NotFound(_) | ApiError::NamespaceTerminating(..)) => {
-            Ok(())
-        }
-        other => other.map(|_| ()),
-    }
-}
-
-/// What was deleted or changed by somebody else meanwhile is looked at again in the next round.
-fn ignore_gone<T>(result: Result<T, ApiError>) -> Result<(), ApiError> {
-    match result {
-        Err(ApiError::NotFound(_) | ApiError::Conflict(..)) => Ok(()),
-        other => other.map(|_| ()),
-    }
-}
-
-/// Deletes everything in a namespace; removes the namespace itself once nothing is left.
-async fn empty(registry: &Registry, namespace: &str) -> Result<(), ApiError> {
-    if delete_content(registry, namespace).await? > 0 {
-        return Ok(());
-    }
-    let mut object = match registry.get(&NAMESPACE, "", namespace) {
-        Ok(object) => object,
-        Err(ApiError::NotFound(_)) => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    object["spec"]["finalizers"] = json!([]);
-    let write = Write { part: Part::Finalizers, ..Write::default() };
-    ignore_gone(registry.update(&NAMESPACE, "", namespace, object, write).await)?;
-    // A creation that was already on its way when the namespace was marked may have come through.
-    delete_content(registry, namespace).await.map(|_| ())
-}
-
-/// How many objects are left.
-async fn delete_content(registry: &Registry, namespace: &str) -> Result<usize, ApiError> {
-    let mut left = 0;
-    for kind in kinds::ALL.into_iter().filter(|k| k.namespaced) {
-        let all = registry.list(kind, namespace, &ListOptions::default())?;
-        for object in all.items {
-            let options = DeleteOptions { grace: Some(0), ..DeleteOptions::default() };
-            let name = text(&object, "/metadata/name").to_owned();
-            match registry.delete(kind, namespace, &name, &options).await {
-                Ok(crate::objects::delete::Deleted::Marked(_)) => left += 1,
-                Ok(crate::objects::delete::Deleted::Gone(_)) | Err(ApiError::NotFound(_)) => {}
-                Err(error) => return Err(error),
+    /// Deletes every object of a kind; how many are still there.
+    async fn delete_all(&self, kind: &Kind, namespace: &str) -> Result<usize, ApiError> {
+        let mut left = 0;
+        loop {
+            let names: Vec<String> = self.0.store().index().read(|view| {
+                let prefix = prefix(kind, namespace);
+                let rows = view.rows(&prefix).skip(left).take(PAGE_NAMES);
+                rows.map(|(key, _)| key.parts().2.to_owned()).collect()
+            });
+            if names.is_empty() {
+                return Ok(left);
+            }
+            for name in names {
+                match self.0.delete(kind, namespace, &name, &DeleteOptions::default()).await {
+                    Ok(Deleted::Marked(_)) => left += 1,
+                    Ok(Deleted::Gone(_)) | Err(ApiError::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
     }
-    Ok(left)
+
+    /// Deletes pods, then all else; whether nothing is left.
+    async fn empty(&self, namespace: &str) -> Result<bool, ApiError> {
+        if self.delete_all(&POD, namespace).await? > 0 {
+            return Ok(false);
+        }
+        let mut left = 0;
+        for kind in self.0.kinds().into_iter().filter(|k| k.namespaced && k.stored_as != POD.stored_as) {
+            left += self.delete_all(kind, namespace).await?;
+        }
+        Ok(left == 0)
+    }
+
+    /// Gives up the hold on a namespace whose content is gone.
+    async fn let_go(&self, namespace: &str) -> Result<(), ApiError> {
+        let mut object = self.0.get(&NAMESPACE, "", namespace)?;
+        if let Some(holders) = object["spec"]["finalizers"].as_array_mut() {
+            holders.retain(|holder| holder != CONTENT);
+        } else {
+            object["spec"]["finalizers"] = json!([]);
+        }
+        let write = Write { part: Part::Finalizers, ..Write::default() };
+        self.0.update(&NAMESPACE, "", namespace, object, write).await.map(|_: Value| ())
+    }
+}
+
+impl Controller for Namespaces {
+    type Item = String;
+    const NAME: &'static str = "namespace";
+
+    fn prefixes(&self) -> [Prefix; 2] {
+        [NAMESPACE, POD].map(|kind| Key::prefix_all(kind.stored_as))
+    }
+
+    /// Namespaces that are going away, and those that are gone and not empty: a server that stopped between the two
+    /// leaves what came in at the last moment.
+    fn all(&self) -> Vec<String> {
+        let kinds = self.0.kinds();
+        self.0.store().index().read(|view| {
+            let all = Key::prefix_all(NAMESPACE.stored_as);
+            let spaces = || view.rows(&all);
+            let known: BTreeSet<String> = spaces().map(|(key, _)| key.parts().2.to_owned()).collect();
+            let closing = spaces().filter(|(_, row)| row.terminating);
+            let mut found: BTreeSet<String> = closing.map(|(key, _)| key.parts().2.to_owned()).collect();
+            for kind in kinds.iter().filter(|k| k.namespaced) {
+                for (key, _) in view.rows(&Key::prefix_all(kind.stored_as)) {
+                    let namespace = key.parts().1;
+                    if !known.contains(namespace) && !found.contains(namespace) {
+                        found.insert(namespace.to_owned());
+                    }
+                }
+            }
+            found.into_iter().collect()
+        })
+    }
+
+    fn touched(&self, event: &Event) -> Vec<String> {
+        let (resource, namespace, name) = event.key.parts();
+        let namespace = if resource == NAMESPACE.stored_as { name } else { namespace };
+        match self.closing(namespace) {
+            Ok(true) => vec![namespace.to_owned()],
+            _ => Vec::new(),
+        }
+    }
+
+    async fn work(&self, namespace: &String) -> Result<Next, ApiError> {
+        if !self.closing(namespace)? {
+            return Ok(Next::Done);
+        }
+        if !self.empty(namespace).await? {
+            return Ok(Next::Again);
+        }
+        match self.let_go(namespace).await {
+            Ok(()) => {}
+            Err(ApiError::NotFound(_)) => return Ok(Next::Done),
+            Err(ApiError::Conflict(..)) => return Ok(Next::Again),
+            Err(error) => return Err(error),
+        }
+        // A creation that was already on its way when the namespace was marked may have come through.
+        Ok(if self.empty(namespace).await? { Next::Done } else { Next::Again })
+    }
 }

@@ -4,8 +4,10 @@ use super::Tokens;
 use crate::signer::SignError;
 use crate::store::{IndexRow, Key, View};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jeton_core::claims::payload;
-use jeton_core::issue::{Ask, Bound, Draft, IssueError, IssueSnapshot, SealError, bound, draft, seal};
+use jeton_core::claims::{LegacyClaims, legacy_payload, payload};
+use jeton_core::issue::{
+    Ask, Bound, Draft, IssueError, IssueSnapshot, SealError, bound, draft, seal, seal_legacy,
+};
 use jeton_core::lookup::{Found, FoundPod};
 use jeton_core::secret::TokenText;
 use jeton_core::time::UnixTime;
@@ -50,6 +52,17 @@ pub fn issue(tokens: &Tokens, ask: &Ask<'_>) -> Result<Issued, IssueFailure> {
     let token = seal(&draft.claims, signed.signing_input, &signed.signature, &tokens.keys, verify)
         .map_err(IssueFailure::Seal)?;
     Ok(Issued { draft, token, now })
+}
+
+/// Signs a token that goes into a Secret.
+///
+/// # Errors
+/// The signer fails, or what it gave back cannot be a token.
+pub fn legacy(tokens: &Tokens, claims: &LegacyClaims) -> Result<TokenText, IssueFailure> {
+    let body = URL_SAFE_NO_PAD.encode(legacy_payload(claims));
+    let signed = tokens.signer.sign(&body).map_err(IssueFailure::Sign)?;
+    let verify = tokens.signer.is_outside();
+    seal_legacy(signed.signing_input, &signed.signature, &tokens.keys, verify).map_err(IssueFailure::Seal)
 }
 
 pub(super) fn row(view: &View<'_>, resource: &str, namespace: &str, name: &str) -> Option<IndexRow> {

@@ -5,6 +5,9 @@
 
 pub mod issue;
 pub mod review;
+mod uses;
+
+pub use uses::{Used, Uses};
 
 use crate::clock::Clock;
 use crate::signer::Signer;
@@ -22,6 +25,8 @@ pub struct Tokens {
     pub signer: Signer,
     /// What verifies and is published.
     pub keys: KeySet,
+    /// Uses of legacy tokens that are still to be written down.
+    pub uses: Uses,
     /// Signatures that held under `keys`.
     pub seen: Seen,
     /// Where the objects are.

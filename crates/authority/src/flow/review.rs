@@ -4,6 +4,7 @@ use super::Tokens;
 use super::issue::{found, row};
 use crate::store::{IndexRow, Key};
 use aws_lc_rs::digest::{SHA256, digest};
+use jeton_core::legacy::{INVALID_SINCE_LABEL, LAST_USED_LABEL};
 use jeton_core::lookup::{FoundTokenSecret, Snapshot, Wanted};
 use jeton_core::observe::Event;
 use jeton_core::verify::{Digest, Kind, Rejected, Verified, decide, open};
@@ -55,8 +56,24 @@ pub fn review(tokens: &Tokens, token: &str, asked: &[String]) -> Result<Verified
         Kind::Bound => look_up(tokens, &wanted),
         Kind::Legacy => look_up_legacy(tokens, &wanted),
     };
-    decide(&proven, &digest, asked, &snapshot, &tokens.policy, tokens.clock.now())
-        .map_err(|why| Refused::Rejected { why, audienceless: proven.audienceless().map(str::to_owned) })
+    let decided = decide(&proven, &digest, asked, &snapshot, &tokens.policy, tokens.clock.now());
+    note_use(tokens, &decided);
+    decided.map_err(|why| Refused::Rejected { why, audienceless: proven.audienceless().map(str::to_owned) })
+}
+
+/// A legacy token that held, or would hold but for its mark, counts as used.
+fn note_use(tokens: &Tokens, decided: &Result<Verified, Rejected>) {
+    match decided {
+        Ok(verified) => {
+            if let Some(used) = verified.legacy().filter(|used| used.label_is_old) {
+                tokens.uses.note(&used.namespace, &used.secret);
+            }
+        }
+        Err(Rejected::LegacyMarkedInvalid { namespace, secret, label_is_old: true, .. }) => {
+            tokens.uses.note(namespace, secret);
+        }
+        Err(_) => {}
+    }
 }
 
 fn sha256(token: &str) -> Digest {
@@ -101,8 +118,8 @@ fn look_up_legacy(tokens: &Tokens, wanted: &Wanted<'_>) -> Snapshot {
     let token_secret = row.map(|row| FoundTokenSecret {
         object: found(&row),
         token_digest: row.token_digest,
-        invalid_since: label("kubernetes.io/legacy-token-invalid-since"),
-        last_used: label("kubernetes.io/legacy-token-last-used"),
+        invalid_since: label(INVALID_SINCE_LABEL),
+        last_used: label(LAST_USED_LABEL),
         auto_generated: listed.is_some_and(|all| all.iter().any(|s| s["name"] == name)),
     });
     Snapshot { token_secret, ..snapshot }

@@ -1,6 +1,6 @@
 //! Claims to payload bytes: keys in lexicographic order, no white space, Go's escaping of `<`, `>`, `&`.
 
-use super::{Claims, Private, Ref};
+use super::{Claims, LEGACY_ISSUER, LegacyClaims, Private, Ref};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::ser::{CompactFormatter, Formatter};
 use std::io;
@@ -83,9 +83,47 @@ pub fn payload(claims: &Claims) -> Vec<u8> {
     out
 }
 
+impl Serialize for LegacyClaims {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(6))?;
+        map.serialize_entry("iss", LEGACY_ISSUER)?;
+        map.serialize_entry("kubernetes.io/serviceaccount/namespace", &self.namespace)?;
+        map.serialize_entry("kubernetes.io/serviceaccount/secret.name", &self.secret)?;
+        map.serialize_entry("kubernetes.io/serviceaccount/service-account.name", &self.account)?;
+        map.serialize_entry("kubernetes.io/serviceaccount/service-account.uid", &self.account_uid)?;
+        map.serialize_entry("sub", &self.subject)?;
+        map.end()
+    }
+}
+
+/// The payload of a token out of a Secret, before base64url: exactly six members. Kubernetes 1.36: no times, no id and
+/// no audience, so that the same account and Secret give the same bytes.
+pub fn legacy_payload(claims: &LegacyClaims) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    let mut writer = serde_json::Serializer::with_formatter(&mut out, GoFormatter(CompactFormatter));
+    // Writing this map to memory has no way to fail.
+    let _ = claims.serialize(&mut writer);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn legacy_payloads_have_six_members() {
+        let claims = LegacyClaims {
+            subject: "system:serviceaccount:ci:builder".to_owned(),
+            namespace: "ci".to_owned(),
+            secret: "forever".to_owned(),
+            account: "builder".to_owned(),
+            account_uid: "U".to_owned(),
+            audiences: Vec::new(),
+        };
+        let want = r#"{"iss":"kubernetes/serviceaccount","kubernetes.io/serviceaccount/namespace":"ci","kubernetes.io/serviceaccount/secret.name":"forever","kubernetes.io/serviceaccount/service-account.name":"builder","kubernetes.io/serviceaccount/service-account.uid":"U","sub":"system:serviceaccount:ci:builder"}"#;
+        assert_eq!(String::from_utf8(legacy_payload(&claims)).unwrap(), want);
+        assert_eq!(crate::claims::legacy_claims(&legacy_payload(&claims)).unwrap(), claims);
+    }
 
     #[test]
     fn is_byte_for_byte_what_go_writes() {

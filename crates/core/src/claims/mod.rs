@@ -7,7 +7,10 @@ mod encode;
 mod decode;
 
 pub use decode::{Header, LegacyClaims, claims, header, issuer, legacy_claims};
-pub use encode::payload;
+pub use encode::{legacy_payload, payload};
+
+/// Issuer of tokens out of Secrets.
+pub const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";
 
 /// A named object in a token: the name, and the uid when it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

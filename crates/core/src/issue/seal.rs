@@ -52,6 +52,23 @@ pub fn header_segment(key: &PublicKey) -> String {
 /// When the token could not be verified with the published keys, or its times make no sense.
 pub fn seal(
     claims: &Claims,
+    signing_input: String,
+    signature: &[u8],
+    published: &KeySet,
+    verify: bool,
+) -> Result<TokenText, SealError> {
+    let token = seal_legacy(signing_input, signature, published, verify)?;
+    if claims.expires <= claims.not_before || claims.expires <= claims.issued_at {
+        return Err(SealError::Times);
+    }
+    Ok(token)
+}
+
+/// [`seal`] for a token that has no times: one that goes into a Secret.
+///
+/// # Errors
+/// When the token could not be verified with the published keys.
+pub fn seal_legacy(
     mut signing_input: String,
     signature: &[u8],
     published: &KeySet,
@@ -69,9 +86,6 @@ pub fn seal(
     }
     if signature.is_empty() {
         return Err(SealError::Empty);
-    }
-    if claims.expires <= claims.not_before || claims.expires <= claims.issued_at {
-        return Err(SealError::Times);
     }
     if verify && !key.verifies(algorithm, signing_input.as_bytes(), signature) {
         return Err(SealError::Signature { key_id: head.kid });

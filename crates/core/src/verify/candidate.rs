@@ -10,7 +10,7 @@ use crate::policy::Policy;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// Issuer of tokens out of Secrets.
-pub(super) const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";
+pub(super) const LEGACY_ISSUER: &str = claims::LEGACY_ISSUER;
 
 /// A token that claims to be ours. Nothing is proven.
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 use super::verdict::{LegacyUse, Rejected};
 use crate::claims::LegacyClaims;
 use crate::ident::split_account_username;
+use crate::legacy::use_is_old;
 use crate::lookup::Snapshot;
 use crate::time::UnixTime;
 
@@ -48,10 +49,10 @@ pub(super) fn live(
     if !owner.uid_is(&c.account_uid) {
         return Err(Rejected::LegacyAccountUid { live: owner.uid, claimed: c.account_uid.clone() });
     }
+    let label_is_old = use_is_old(live.last_used.as_deref(), now);
     if let Some(since) = &live.invalid_since {
-        return Err(Rejected::LegacyMarkedInvalid { namespace, secret, account, since: since.clone() });
+        let since = since.clone();
+        return Err(Rejected::LegacyMarkedInvalid { namespace, secret, account, since, label_is_old });
     }
-    let recent = [now.date(), now.plus_seconds(24 * 3600).date()];
-    let label_is_old = live.last_used.as_ref().is_none_or(|date| !recent.contains(date));
     Ok(LegacyUse { namespace, secret, auto_generated: live.auto_generated, label_is_old })
 }

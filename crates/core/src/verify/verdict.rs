@@ -253,6 +253,8 @@ pub enum Rejected {
         account: String,
         /// Since when.
         since: String,
+        /// Whether the last-used label must be set to today: this use counts too.
+        label_is_old: bool,
     },
 }
 
