@@ -30,6 +30,8 @@ pub struct Config {
     pub extend: bool,
     /// `--audit-log-…`; `None`: no audit log.
     pub audit: Option<audit::Settings>,
+    /// `--legacy-service-account-token-clean-up-period` in seconds.
+    pub clean_up_seconds: i64,
     /// Lifetimes of a laboratory.
     pub lifetimes: Option<Lifetimes>,
 }
@@ -121,6 +123,7 @@ mod tests {
             max_token_seconds: 0,
             extend: true,
             audit: None,
+            clean_up_seconds: jeton_core::legacy::CLEAN_UP_PERIOD_SECONDS,
             lifetimes: None,
         }
     }

@@ -79,7 +79,7 @@ pub struct Server {
     tls: Arc<ServerConfig>,
     app: Arc<App>,
     renewal: Renewal,
-    ca_pem: Arc<str>,
+    controllers: controllers::Settings,
     kubeconfig: PathBuf,
 }
 
@@ -132,7 +132,8 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Server, StartError> 
     let serving = authority.serving(dir, &names, now)?;
     let current = Arc::new(Current(ArcSwap::from(serving.key)));
     let tls = Arc::new(tls(authority.pem(), current.clone())?);
-    let ca_pem: Arc<str> = authority.pem().into();
+    let controllers =
+        controllers::Settings { ca_pem: authority.pem().into(), clean_up_seconds: config.clean_up_seconds };
     let kubeconfig = authority.admin(dir, address, now)?;
     let renewal = Renewal { authority, dir: dir.clone(), names, address, clock: clock.clone(), current };
     let observer = observer(config, &*store, &clock)?;
@@ -141,7 +142,7 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Server, StartError> 
     bootstrap::ensure(&app.registry).await.map_err(failed)?;
     bootstrap::announce(&app.registry, address).await.map_err(failed)?;
     app.health.prove(&app.tokens);
-    Ok(Server { listener, tls, app, renewal, ca_pem, kubeconfig })
+    Ok(Server { listener, tls, app, renewal, controllers, kubeconfig })
 }
 
 /// Puts the parts of an API together.
@@ -199,7 +200,7 @@ impl Server {
         let app = self.app;
         let observer = app.observer.clone();
         tokio::spawn(health::run(app.health.clone(), app.tokens.clone()));
-        controllers::spawn(&app.registry, &app.tokens, &controllers::Settings { ca_pem: self.ca_pem });
+        controllers::spawn(&app.registry, &app.tokens, &self.controllers);
         let renewal = self.renewal;
         tokio::spawn(async move {
             loop {

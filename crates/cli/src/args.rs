@@ -149,6 +149,10 @@ pub(crate) struct Serve {
     /// token again can be found before they fail.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub(crate) service_account_extend_token_expiration: bool,
+    /// How long a token that a controller once put into a Secret may be unused until it is marked invalid, and from then
+    /// until its Secret is deleted.
+    #[arg(long, value_name = "DURATION", default_value = "8760h", value_parser = duration)]
+    pub(crate) legacy_service_account_token_clean_up_period: i64,
 }
 
 #[derive(Debug, ClapArgs)]

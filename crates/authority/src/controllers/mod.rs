@@ -10,7 +10,13 @@ pub mod token_secret;
 pub mod legacy_tracking;
 pub mod custom_resource;
 pub mod events;
+pub mod legacy_cleaner;
 pub mod namespace;
+pub mod pod_gc;
+#[cfg(test)]
+pub(crate) mod lab;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use follow::{Controller, Follow, Next, drive};
 
@@ -23,6 +29,8 @@ use std::sync::Arc;
 pub struct Settings {
     /// The certificate authority of the server, PEM.
     pub ca_pem: Arc<str>,
+    /// Seconds without use after which the cleaner marks a legacy token, and deletes a marked one.
+    pub clean_up_seconds: i64,
 }
 
 /// Starts all of them; they work for ever.
@@ -36,4 +44,6 @@ pub fn spawn(registry: &Arc<Registry>, tokens: &Arc<Tokens>, settings: &Settings
     tokio::spawn(drive(registry.clone(), namespace::Namespaces(registry.clone())));
     tokio::spawn(custom_resource::run(registry.clone()));
     tokio::spawn(events::run(registry.clone()));
+    tokio::spawn(legacy_cleaner::run(registry.clone(), settings.clean_up_seconds));
+    tokio::spawn(pod_gc::PodGc::new(registry.clone()).run());
 }

@@ -31,18 +31,16 @@ impl Namespaces {
 
     /// Deletes every object of a kind; how many are still there.
     async fn delete_all(&self, kind: &Kind, namespace: &str) -> Result<usize, ApiError> {
-        let mut left = 0;
+        let prefix = prefix(kind, namespace);
+        let (mut left, mut after) = (0, None);
         loop {
-            let names: Vec<String> = self.0.store().index().read(|view| {
-                let prefix = prefix(kind, namespace);
-                let rows = view.rows(&prefix).skip(left).take(PAGE_NAMES);
-                rows.map(|(key, _)| key.parts().2.to_owned()).collect()
+            let keys: Vec<Key> = self.0.store().index().read(|view| {
+                view.rows_after(&prefix, after.as_ref()).take(PAGE_NAMES).map(|(key, _)| key).collect()
             });
-            if names.is_empty() {
-                return Ok(left);
-            }
-            for name in names {
-                match self.0.delete(kind, namespace, &name, &DeleteOptions::default()).await {
+            let Some(last) = keys.last() else { return Ok(left) };
+            after = Some(last.clone());
+            for key in keys {
+                match self.0.delete(kind, namespace, key.parts().2, &DeleteOptions::default()).await {
                     Ok(Deleted::Marked(_)) => left += 1,
                     Ok(Deleted::Gone(_)) | Err(ApiError::NotFound(_)) => {}
                     Err(error) => return Err(error),

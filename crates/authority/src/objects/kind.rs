@@ -16,7 +16,7 @@ pub struct Facts {
     pub node: Option<String>,
     /// SHA-256 of the token in a Secret.
     pub token_digest: Option<[u8; 32]>,
-    /// A namespace that takes no new content.
+    /// A namespace that takes no new content; a pod that has ended.
     pub terminating: bool,
 }
 

@@ -24,7 +24,8 @@ pub struct IndexRow {
     pub node: Option<Arc<str>>,
     /// SHA-256 of a token kept in a Secret.
     pub token_digest: Option<[u8; 32]>,
-    /// Whether the object is a namespace in phase Terminating, or anything else that takes no new content.
+    /// Whether the object is a namespace in phase Terminating, a pod that has ended, or anything else that takes
+    /// no new content.
     pub terminating: bool,
 }
 
@@ -110,6 +111,24 @@ impl View<'_> {
     pub fn rows(&self, prefix: &Prefix) -> impl Iterator<Item = (Key, IndexRow)> {
         let resource = prefix.split().0;
         self.range(prefix).filter_map(move |(rest, row)| Some((whole(resource, rest)?, self.0.unpack(row))))
+    }
+
+    /// Every object under a prefix after a key, in key order: for those who look at many, a part at a time.
+    pub fn rows_after<'a>(
+        &'a self,
+        prefix: &'a Prefix,
+        after: Option<&'a Key>,
+    ) -> impl Iterator<Item = (Key, IndexRow)> + use<'a> {
+        let (resource, start) = prefix.split();
+        let rows = self.0.resources.get(resource);
+        let from = match after {
+            Some(key) => Bound::Excluded(key.split().1),
+            None => Bound::Included(start),
+        };
+        rows.into_iter()
+            .flat_map(move |rows| rows.range::<str, _>((from, Bound::Unbounded)))
+            .take_while(move |(rest, _)| rest.starts_with(start))
+            .filter_map(move |(rest, row)| Some((whole(resource, rest)?, self.0.unpack(row))))
     }
 
     /// Every object under a prefix whose row names this node, in key order.

@@ -5,6 +5,7 @@ use crate::cmd::serve;
 use crate::process::{self, Failure};
 use jeton_authority::config::Config;
 use jeton_authority::server::Server;
+use jeton_core::legacy::CLEAN_UP_PERIOD_SECONDS;
 use std::process::ExitCode;
 
 /// Serves until the process is asked to end.
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &Up) -> Result<ExitCode, Failure> {
         max_token_seconds: 0,
         extend: true,
         audit: args.audit.settings_or(args.data_dir.join("audit.log"))?,
+        clean_up_seconds: CLEAN_UP_PERIOD_SECONDS,
         lifetimes: process::test_lifetimes()?,
     };
     serve::serve(&args.common, &config, announce)

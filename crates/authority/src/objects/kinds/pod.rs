@@ -27,6 +27,7 @@ pub const POD: Kind = Kind {
     facts: |object| Facts {
         account: Some(text(object, "/spec/serviceAccountName").to_owned()),
         node: Some(text(object, "/spec/nodeName").to_owned()).filter(|n| !n.is_empty()),
+        terminating: ended(object),
         ..Facts::default()
     },
     grace,
@@ -153,10 +154,13 @@ fn without_changeable(object: &Value) -> Value {
     spec
 }
 
+fn ended(object: &Value) -> bool {
+    matches!(text(object, "/status/phase"), "Succeeded" | "Failed")
+}
+
 /// Kubernetes 1.36: a pod that no node has, or that ended, goes at once; a negative wish counts as 1 s.
 fn grace(object: &Value, asked: Option<i64>) -> i64 {
-    let ended = matches!(text(object, "/status/phase"), "Succeeded" | "Failed");
-    if ended || text(object, "/spec/nodeName").is_empty() {
+    if ended(object) || text(object, "/spec/nodeName").is_empty() {
         return 0;
     }
     let own = object.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
