@@ -55,7 +55,7 @@ impl Namespaces {
             return Ok(false);
         }
         let mut left = 0;
-        for kind in self.0.kinds().into_iter().filter(|k| k.namespaced && k.stored_as != POD.stored_as) {
+        for kind in self.0.kinds().iter().copied().filter(|k| k.namespaced && k.stored_as != POD.stored_as) {
             left += self.delete_all(kind, namespace).await?;
         }
         Ok(left == 0)

@@ -20,7 +20,7 @@ pub enum Refused {
     #[error("[invalid bearer token, {why}]")]
     Rejected {
         /// The first check that refused it.
-        why: Rejected,
+        why: Box<Rejected>,
         /// Its subject, when its signature holds and it has no audience of its own.
         audienceless: Option<String>,
     },
@@ -28,7 +28,7 @@ pub enum Refused {
 
 impl Refused {
     fn of(why: Rejected) -> Self {
-        Self::Rejected { why, audienceless: None }
+        Self::Rejected { why: Box::new(why), audienceless: None }
     }
 }
 
@@ -58,7 +58,10 @@ pub fn review(tokens: &Tokens, token: &str, asked: &[String]) -> Result<Verified
     };
     let decided = decide(&proven, &digest, asked, &snapshot, &tokens.policy, tokens.clock.now());
     note_use(tokens, &decided);
-    decided.map_err(|why| Refused::Rejected { why, audienceless: proven.audienceless().map(str::to_owned) })
+    decided.map_err(|why| Refused::Rejected {
+        why: Box::new(why),
+        audienceless: proven.audienceless().map(str::to_owned),
+    })
 }
 
 /// A legacy token that held, or would hold but for its mark, counts as used.
