@@ -33,8 +33,8 @@ impl Controller for DefaultAccount {
     type Item = String;
     const NAME: &'static str = "default_account";
 
-    fn prefixes(&self) -> [Prefix; 2] {
-        [NAMESPACE, SERVICE_ACCOUNT].map(|kind| Key::prefix_all(kind.stored_as))
+    fn prefixes(&self) -> (Prefix, Option<Prefix>) {
+        (Key::prefix_all(NAMESPACE.stored_as), Some(Key::prefix_all(SERVICE_ACCOUNT.stored_as)))
     }
 
     fn all(&self) -> Vec<String> {

@@ -31,7 +31,7 @@ pub(crate) trait Controller: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Where the objects stand that concern it.
-    fn prefixes(&self) -> [Prefix; 2];
+    fn prefixes(&self) -> (Prefix, Option<Prefix>);
 
     /// Everything there is to look at: after a start, and when events were lost.
     fn all(&self) -> Vec<Self::Item>;
@@ -86,16 +86,24 @@ impl<'a> Follow<'a> {
     }
 }
 
+async fn news_of(follow: &mut Option<Follow<'_>>) -> News {
+    match follow {
+        Some(follow) => follow.news().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Runs a controller for ever.
 pub(crate) async fn drive<C: Controller>(registry: Arc<Registry>, controller: C) {
     let follow = |prefix| Follow::new(&registry, prefix);
-    let [mut first, mut second] = controller.prefixes().map(follow);
+    let (first, second) = controller.prefixes();
+    let (mut first, mut second) = (follow(first), second.map(follow));
     let mut pending = BTreeSet::new();
     loop {
         let pause = Duration::from_millis(RETRY_MILLIS);
         let news = tokio::select! {
             news = first.news() => Some(news),
-            news = second.news() => Some(news),
+            news = news_of(&mut second) => Some(news),
             () = tokio::time::sleep(pause), if !pending.is_empty() => None,
         };
         match news {

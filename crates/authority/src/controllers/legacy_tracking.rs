@@ -78,8 +78,8 @@ impl Controller for Tracking {
     type Item = ();
     const NAME: &'static str = "legacy_tracking";
 
-    fn prefixes(&self) -> [Prefix; 2] {
-        [Key::prefix_ns(CONFIG_MAP.stored_as, TRACKING.0), Key::prefix_all(NAMESPACE.stored_as)]
+    fn prefixes(&self) -> (Prefix, Option<Prefix>) {
+        (Key::prefix_ns(CONFIG_MAP.stored_as, TRACKING.0), Some(Key::prefix_all(NAMESPACE.stored_as)))
     }
 
     fn all(&self) -> Vec<()> {

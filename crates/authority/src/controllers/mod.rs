@@ -11,6 +11,7 @@ pub mod legacy_tracking;
 pub mod custom_resource;
 pub mod events;
 pub mod legacy_cleaner;
+mod garbage;
 pub mod namespace;
 pub mod pod_gc;
 #[cfg(test)]
@@ -46,4 +47,5 @@ pub fn spawn(registry: &Arc<Registry>, tokens: &Arc<Tokens>, settings: &Settings
     tokio::spawn(events::run(registry.clone()));
     tokio::spawn(legacy_cleaner::run(registry.clone(), settings.clean_up_seconds));
     tokio::spawn(pod_gc::PodGc::new(registry.clone()).run());
+    tokio::spawn(drive(registry.clone(), garbage::Garbage::new(registry.clone())));
 }

@@ -78,8 +78,8 @@ impl Controller for Namespaces {
     type Item = String;
     const NAME: &'static str = "namespace";
 
-    fn prefixes(&self) -> [Prefix; 2] {
-        [NAMESPACE, POD].map(|kind| Key::prefix_all(kind.stored_as))
+    fn prefixes(&self) -> (Prefix, Option<Prefix>) {
+        (Key::prefix_all(NAMESPACE.stored_as), Some(Key::prefix_all(POD.stored_as)))
     }
 
     /// Namespaces that are going away, and those that are gone and not empty: a server that stopped between the two

@@ -47,8 +47,8 @@ impl Controller for RootCa {
     type Item = String;
     const NAME: &'static str = "root_ca";
 
-    fn prefixes(&self) -> [Prefix; 2] {
-        [NAMESPACE, CONFIG_MAP].map(|kind| Key::prefix_all(kind.stored_as))
+    fn prefixes(&self) -> (Prefix, Option<Prefix>) {
+        (Key::prefix_all(NAMESPACE.stored_as), Some(Key::prefix_all(CONFIG_MAP.stored_as)))
     }
 
     fn all(&self) -> Vec<String> {

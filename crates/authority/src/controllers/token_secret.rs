@@ -149,8 +149,8 @@ impl Controller for TokenSecret {
     type Item = Item;
     const NAME: &'static str = "token_secret";
 
-    fn prefixes(&self) -> [Prefix; 2] {
-        [SECRET, SERVICE_ACCOUNT].map(|kind| Key::prefix_all(kind.stored_as))
+    fn prefixes(&self) -> (Prefix, Option<Prefix>) {
+        (Key::prefix_all(SECRET.stored_as), Some(Key::prefix_all(SERVICE_ACCOUNT.stored_as)))
     }
 
     fn all(&self) -> Vec<Item> {

@@ -82,6 +82,11 @@ impl Key {
         (&self.0[..at], self.0.get(at + 1..).unwrap_or(""))
     }
 
+    /// Prefix of every key there is, for watchers.
+    pub fn everything() -> Prefix {
+        Prefix { text: "".into(), split: 0 }
+    }
+
     /// Prefix of every object of a resource such as `core/pods`.
     pub fn prefix_all(group_resource: &str) -> Prefix {
         Prefix { text: format!("{group_resource}/").into(), split: group_resource.len() }
@@ -112,7 +117,7 @@ impl Prefix {
 
     /// `<group>/<plural>` and the start of `<namespace>/<name>`.
     pub(crate) fn split(&self) -> (&str, &str) {
-        (&self.text[..self.split], &self.text[self.split + 1..])
+        (&self.text[..self.split], self.text.get(self.split + 1..).unwrap_or(""))
     }
 }
 
