@@ -18,6 +18,8 @@ pub mod pod_gc;
 pub(crate) mod lab;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod admission_tests;
 
 pub(crate) use follow::{Controller, Follow, Next, drive};
 
