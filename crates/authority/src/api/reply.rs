@@ -100,7 +100,7 @@ fn warning_header(text: &str) -> String {
 }
 
 /// An error as an answer.
-pub(super) fn refusal(error: &ApiError) -> Response<Body> {
+pub(super) fn refusal(error: &ApiError, warning: Option<&str>) -> Response<Body> {
     let row = error.row();
     let code = StatusCode::from_u16(row.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let status = error.status();
@@ -109,7 +109,7 @@ pub(super) fn refusal(error: &ApiError) -> Response<Body> {
         body: Body::new(status.to_string()),
         content_type: "application/json",
         cache: "no-cache, private",
-        warnings: Vec::new(),
+        warnings: warning.into_iter().map(str::to_owned).collect(),
     };
     let mut response = reply.into_response();
     if let ApiError::TooManyRequests(seconds) = error {

@@ -106,23 +106,25 @@ impl App {
         let (parts, body) = request.into_parts();
         let head = parts.method == Method::HEAD;
         let mut exchange = Exchange::begin(&self.observer, parts, peer.address, peer.user.is_some());
-        let handled = unpanicked(self.handle(&exchange, body, peer.user.as_ref())).await;
+        // Kubernetes 1.36: a caller is warned of their token whatever the answer is.
+        let mut warning = None;
+        let handled = unpanicked(self.handle(&exchange, body, peer.user.as_ref(), &mut warning)).await;
         // Kubernetes 1.36: the date of a legacy token's use is there before the answer is.
         write_uses(&self.registry, &self.tokens.uses).await;
         let mut response = match handled {
             Some(Ok(reply)) => {
                 exchange.answered(reply.code.as_u16());
-                reply.into_response()
+                reply.warn(warning.map(str::to_owned)).into_response()
             }
             Some(Err(error)) => {
                 log(&exchange, &error);
                 exchange.refused(&error);
-                refusal(&error)
+                refusal(&error, warning)
             }
             None => {
                 exchange.panicked();
                 let why = "the handling of this request panicked; the server's log says where";
-                refusal(&ApiError::Internal(why.to_owned()))
+                refusal(&ApiError::Internal(why.to_owned()), warning)
             }
         };
         if head {
@@ -142,6 +144,7 @@ impl App {
         exchange: &Exchange,
         body: B,
         certificate: Option<&UserInfo>,
+        warned: &mut Option<&'static str>,
     ) -> Result<Reply, ApiError>
     where
         B: http_body::Body<Data = Bytes> + Send,
@@ -153,6 +156,7 @@ impl App {
         let caller = authn::authenticate(&self.tokens, exchange, certificate)
             .inspect_err(|_| exchange.not_authenticated())?;
         let Caller { user, token, warning } = caller;
+        *warned = warning;
         let mut user = exchange.authenticated(user);
         if let Some(other) = impersonate::wanted(headers)? {
             let other = impersonate::become_other(user, other, |w| self.authorizer.decide(user, w))?;
@@ -164,15 +168,14 @@ impl App {
         if !decision.allowed {
             return Err(wanted.forbidden(user, &decision.reason));
         }
-        let reply = match &info.resource {
-            None => self.plain(exchange, info)?,
+        match &info.resource {
+            None => self.plain(exchange, info),
             Some(path) => {
                 let body = self.room.read(headers, body).await?;
                 let request = Incoming { headers, query: &exchange.query, path, user, token, exchange };
-                self.resource(&request, info.verb, &body).await?
+                self.resource(&request, info.verb, &body).await
             }
-        };
-        Ok(reply.warn(warning.map(str::to_owned)))
+        }
     }
 
     async fn resource(
