@@ -10,6 +10,7 @@ mod source;
 mod tidy;
 mod tools;
 mod check;
+mod dist;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -28,6 +29,12 @@ enum Chore {
     Test,
     /// The same as `test`, under the name that CI scripts expect.
     Ci,
+    /// Build static binaries for x86-64 and arm64 with their checksums in target/dist.
+    Dist {
+        /// Only this target, such as x86_64-unknown-linux-musl.
+        #[arg(long, value_name = "TARGET")]
+        target: Option<String>,
+    },
     /// Check the rules that no compiler checks: module order, file length, crate walls, leftovers.
     Tidy,
 }
@@ -35,6 +42,7 @@ enum Chore {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Test | Chore::Ci => check::everything(),
+        Chore::Dist { target } => dist::chore(target.as_deref()),
         Chore::Tidy => tidy::chore(),
     };
     outcome.unwrap_or_else(|message| {
