@@ -128,7 +128,7 @@ pub(super) async fn turn<C: Controller>(controller: &C, items: BTreeSet<C::Item>
             Err(ApiError::NotFound(_) | ApiError::Conflict(..) | ApiError::AlreadyExists(_)) => {}
             Err(ApiError::NamespaceTerminating(..)) => {}
             // It cannot be put right until somebody changes it.
-            Err(error @ (ApiError::Invalid(..) | ApiError::BadRequest(_))) => {
+            Err(error @ (ApiError::Invalid(..) | ApiError::BadRequest(_) | ApiError::Forbidden(..))) => {
                 tracing::warn!(controller = C::NAME, error = error.message(), "left as it is");
             }
             Err(error) => {

@@ -251,6 +251,11 @@ fn settled<T>(result: Result<T, ApiError>) -> Result<Next, ApiError> {
     match result {
         Ok(_) | Err(ApiError::NotFound(_)) => Ok(Next::Done),
         Err(ApiError::Conflict(..)) => Ok(Next::Again),
+        // One that cannot be changed must not keep the others from being looked at.
+        Err(error @ (ApiError::Invalid(..) | ApiError::BadRequest(_) | ApiError::Forbidden(..))) => {
+            tracing::warn!(controller = Garbage::NAME, error = error.message(), "left as it is");
+            Ok(Next::Done)
+        }
         Err(error) => Err(error),
     }
 }

@@ -144,3 +144,17 @@ async fn what_happened_while_nobody_looked_is_caught_up_with() {
     assert!(again.is_empty());
     assert_eq!(yard.left(), ["free"]);
 }
+
+#[tokio::test]
+async fn one_that_cannot_go_keeps_no_other() {
+    let mut yard = Yard::new().await;
+    let gone = owner("gone", "00000000-0000-0000-0000-00000000dead", false);
+    let stays = json!({"metadata": {"name": "default", "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "gone", "uid": "00000000-0000-0000-0000-00000000dead"}]}});
+    yard.lab.make("namespaces", "", stays).await;
+    for name in ["a", "b"] {
+        yard.make(name, std::slice::from_ref(&gone)).await;
+    }
+    yard.settle().await;
+    assert!(yard.left().is_empty());
+    assert!(yard.lab.get("namespaces", "", "default")["metadata"]["deletionTimestamp"].is_null());
+}
