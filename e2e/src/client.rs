@@ -132,9 +132,12 @@ impl Access {
     }
 }
 
+/// TLS on a socket.
+pub type Stream = StreamOwned<ClientConnection, TcpStream>;
+
 /// One connection, kept alive.
 pub struct Connection {
-    stream: BufReader<StreamOwned<ClientConnection, TcpStream>>,
+    stream: BufReader<Stream>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -168,6 +171,11 @@ impl Connection {
             Ok(answer) => Ok(answer),
             Err(error) => Err(written.err().unwrap_or(error)),
         }
+    }
+
+    /// The stream alone, for those who read answers themselves. Nothing may have been read ahead.
+    pub fn into_stream(self) -> Stream {
+        self.stream.into_inner()
     }
 
     /// Sends bytes as they are.

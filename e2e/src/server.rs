@@ -31,19 +31,18 @@ pub struct Server {
 impl Server {
     /// Starts `jeton serve` on a free port and waits for its ready line.
     pub fn start(data: &Path, more: &[&str]) -> Result<Self, String> {
-        let log = data.with_extension("log");
+        let mut command = Command::new(program());
+        command.arg("serve").arg("--data-dir").arg(data).args(["--listen", "127.0.0.1:0"]).args(more);
+        Self::spawn(command, data.with_extension("log"))
+    }
+
+    /// Starts any program that prints the same ready line, and waits for it. `log` takes its standard error.
+    pub fn spawn(mut command: Command, log: PathBuf) -> Result<Self, String> {
         let file =
             std::fs::OpenOptions::new().create(true).append(true).open(&log).map_err(|e| e.to_string())?;
-        let mut child = Command::new(program())
-            .arg("serve")
-            .arg("--data-dir")
-            .arg(data)
-            .args(["--listen", "127.0.0.1:0"])
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(file)
-            .spawn()
-            .map_err(|e| format!("{}: {e}; build it with cargo build", program().display()))?;
+        let started = command.stdout(Stdio::piped()).stderr(file).spawn();
+        let mut child = started
+            .map_err(|e| format!("{}: {e}; build it with cargo build", command.get_program().display()))?;
         let mut line = String::new();
         if let Some(out) = child.stdout.take() {
             BufReader::new(out).read_line(&mut line).map_err(|e| e.to_string())?;

@@ -11,6 +11,7 @@ mod tidy;
 mod tools;
 mod check;
 mod dist;
+mod bench;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -37,6 +38,13 @@ enum Chore {
     },
     /// Check the rules that no compiler checks: module order, file length, crate walls, leftovers.
     Tidy,
+    /// Measure speed and size and print ratios: `bench`, or some of its parts, `bench issue review scale delete`;
+    /// `-o json` for programs. Exit 1: a target was missed.
+    Bench {
+        /// What the laboratory gets: parts and `-o`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -44,6 +52,7 @@ fn main() -> ExitCode {
         Chore::Test | Chore::Ci => check::everything(),
         Chore::Dist { target } => dist::chore(target.as_deref()),
         Chore::Tidy => tidy::chore(),
+        Chore::Bench { arguments } => bench::chore(&arguments),
     };
     outcome.unwrap_or_else(|message| {
         console::say(&format!("error: {message}"));
