@@ -11,6 +11,9 @@ use serde_json::Value;
 /// Longest warning, in bytes.
 const MAX_WARNING_BYTES: usize = 1024;
 
+/// Room for an answer that need not grow; a review with its token fits.
+const USUAL_BODY_BYTES: usize = 2048;
+
 /// An answer with its code and warnings.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -23,7 +26,8 @@ pub(super) struct Reply {
 
 impl Reply {
     pub(super) fn json(code: StatusCode, value: &impl Serialize) -> Result<Self, ApiError> {
-        let body = serde_json::to_vec(value).map_err(|e| ApiError::Internal(e.to_string()))?;
+        let mut body = Vec::with_capacity(USUAL_BODY_BYTES);
+        serde_json::to_writer(&mut body, value).map_err(|e| ApiError::Internal(e.to_string()))?;
         Ok(Self {
             code,
             body: Body::new(body),

@@ -2,7 +2,7 @@
 
 use super::Tokens;
 use crate::signer::SignError;
-use crate::store::{IndexRow, Key, View};
+use crate::store::{IndexRow, View};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jeton_core::claims::{LegacyClaims, legacy_payload, payload};
 use jeton_core::issue::{
@@ -65,17 +65,13 @@ pub fn legacy(tokens: &Tokens, claims: &LegacyClaims) -> Result<TokenText, Issue
     seal_legacy(signed.signing_input, &signed.signature, &tokens.keys, verify).map_err(IssueFailure::Seal)
 }
 
-pub(super) fn row(view: &View<'_>, resource: &str, namespace: &str, name: &str) -> Option<IndexRow> {
-    view.row(&Key::new(resource, namespace, name).ok()?)
-}
-
 pub(super) fn found(row: &IndexRow) -> Found {
     Found { uid: row.uid, deletion: row.deletion }
 }
 
 fn look_up(view: &View<'_>, ask: &Ask<'_>) -> IssueSnapshot {
     let mut snapshot = IssueSnapshot {
-        account: row(view, "core/serviceaccounts", ask.namespace, ask.account).as_ref().map(found),
+        account: view.find("core/serviceaccounts", ask.namespace, ask.account).as_ref().map(found),
         ..IssueSnapshot::default()
     };
     let Some((kind, name)) = ask.bound.and_then(|b| Some((bound(b).ok()?, b.name.as_str()))) else {
@@ -83,9 +79,9 @@ fn look_up(view: &View<'_>, ask: &Ask<'_>) -> IssueSnapshot {
     };
     match kind {
         Bound::Pod => {
-            let Some(pod) = row(view, "core/pods", ask.namespace, name) else { return snapshot };
+            let Some(pod) = view.find("core/pods", ask.namespace, name) else { return snapshot };
             let node = pod.node.as_deref();
-            snapshot.node = node.and_then(|n| row(view, "core/nodes", "", n)).as_ref().map(found);
+            snapshot.node = node.and_then(|n| view.find("core/nodes", "", n)).as_ref().map(found);
             snapshot.pod = Some(FoundPod {
                 object: found(&pod),
                 account: pod.account.as_deref().unwrap_or_default().to_owned(),
@@ -93,9 +89,9 @@ fn look_up(view: &View<'_>, ask: &Ask<'_>) -> IssueSnapshot {
             });
         }
         Bound::Secret => {
-            snapshot.secret = row(view, "core/secrets", ask.namespace, name).as_ref().map(found);
+            snapshot.secret = view.find("core/secrets", ask.namespace, name).as_ref().map(found);
         }
-        Bound::Node => snapshot.node = row(view, "core/nodes", "", name).as_ref().map(found),
+        Bound::Node => snapshot.node = view.find("core/nodes", "", name).as_ref().map(found),
     }
     snapshot
 }

@@ -1,7 +1,7 @@
 //! A token to a verdict: take apart, prove, look up, decide.
 
 use super::Tokens;
-use super::issue::{found, row};
+use super::issue::found;
 use crate::store::{IndexRow, Key};
 use aws_lc_rs::digest::{SHA256, digest};
 use jeton_core::legacy::{INVALID_SINCE_LABEL, LAST_USED_LABEL};
@@ -88,7 +88,7 @@ fn sha256(token: &str) -> Digest {
 fn look_up(tokens: &Tokens, wanted: &Wanted<'_>) -> Snapshot {
     tokens.store.index().read(|view| {
         let get = |resource: &str, namespace: &str, name: Option<&str>| {
-            row(view, resource, namespace, name?).as_ref().map(found)
+            view.find(resource, namespace, name?).as_ref().map(found)
         };
         Snapshot {
             account: get("core/serviceaccounts", wanted.namespace, Some(wanted.account)),
@@ -114,7 +114,7 @@ fn look_up_legacy(tokens: &Tokens, wanted: &Wanted<'_>) -> Snapshot {
         return snapshot;
     };
     let row: Option<IndexRow> =
-        tokens.store.index().read(|view| row(view, "core/secrets", wanted.namespace, name));
+        tokens.store.index().read(|view| view.find("core/secrets", wanted.namespace, name));
     let label =
         |key: &str| secret["metadata"]["labels"][key].as_str().filter(|v| !v.is_empty()).map(str::to_owned);
     let listed = account.as_ref().and_then(|a| a["secrets"].as_array());

@@ -6,7 +6,7 @@
 mod encode;
 mod decode;
 
-pub use decode::{Header, LegacyClaims, claims, header, issuer, legacy_claims};
+pub use decode::{Header, LegacyClaims, claims, header, issuer, legacy_claims, plain_claims};
 pub use encode::{legacy_payload, payload};
 
 /// Issuer of tokens out of Secrets.

@@ -19,6 +19,8 @@ pub struct Candidate<'a> {
     header: Header,
     signing_input: &'a str,
     payload: Vec<u8>,
+    /// The claims, when they could be read in one pass.
+    claims: Option<Claims>,
     signature: Vec<u8>,
 }
 
@@ -50,17 +52,22 @@ pub fn open<'a>(token: &'a str, policy: &Policy) -> Option<Candidate<'a>> {
         return None;
     }
     let payload = URL_SAFE_NO_PAD.decode(body).ok()?;
-    let issuer = claims::issuer(&payload)?;
-    let kind = if issuer == LEGACY_ISSUER {
-        Kind::Legacy
-    } else if policy.issuers.contains(&issuer) {
-        Kind::Bound
-    } else {
-        return None;
+    let claims = claims::plain_claims(&payload);
+    let kind = match &claims {
+        Some(claims) => kind(&claims.issuer, policy)?,
+        None => kind(&claims::issuer(&payload)?, policy)?,
     };
     let header = claims::header(&URL_SAFE_NO_PAD.decode(head).ok()?)?;
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-    Some(Candidate { kind, header, signing_input, payload, signature })
+    Some(Candidate { kind, header, signing_input, payload, claims, signature })
+}
+
+fn kind(issuer: &str, policy: &Policy) -> Option<Kind> {
+    if issuer == LEGACY_ISSUER {
+        Some(Kind::Legacy)
+    } else {
+        policy.issuers.iter().any(|known| known == issuer).then_some(Kind::Bound)
+    }
 }
 
 impl Candidate<'_> {
@@ -109,7 +116,10 @@ impl Candidate<'_> {
         let malformed = |reason| Rejected::Malformed { reason };
         match self.kind {
             Kind::Bound => {
-                let claims = claims::claims(&self.payload).map_err(malformed)?;
+                let claims = match self.claims {
+                    Some(claims) => claims,
+                    None => claims::claims(&self.payload).map_err(malformed)?,
+                };
                 if !policy.issuers.contains(&claims.issuer) {
                     return Err(Rejected::Issuer { issuer: claims.issuer });
                 }
