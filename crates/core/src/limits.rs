@@ -31,3 +31,10 @@ pub const MAX_LABEL_BYTES: usize = 63;
 pub const SEEN_SLOTS: usize = 1 << 18;
 /// Remembered tokens that share a place; the oldest of them makes room.
 pub const SEEN_WAYS: usize = 8;
+/// Signing keys at once: the active one, one that waits, and those whose tokens still live.
+pub const MAX_SIGNING_KEYS: usize = 64;
+/// Seconds between a key's publication and its first signature when nothing is said: relying parties keep the JWKS
+/// for so long. Kubernetes 1.36: `max-age=3600`.
+pub const ACTIVATE_AFTER_SECONDS: i64 = 3600;
+/// Longest time between a key's publication and its first signature, in seconds: one year.
+pub const MAX_ACTIVATE_AFTER_SECONDS: i64 = 365 * 24 * 3600;

@@ -6,6 +6,10 @@ mod algorithm;
 mod public;
 mod set;
 mod jwks;
+pub mod rotation;
+
+#[cfg(test)]
+mod rotation_tests;
 
 pub use algorithm::Algorithm;
 pub use jwks::{Discovery, discovery, jwks};
