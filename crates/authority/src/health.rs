@@ -64,11 +64,12 @@ fn round_trip(tokens: &Tokens, now: UnixTime) -> bool {
         private: Private::default(),
         ..Claims::default()
     };
-    let Ok(signed) = tokens.signer.sign(&URL_SAFE_NO_PAD.encode(payload(&claims))) else { return false };
-    let Ok(token) = seal(&claims, signed.signing_input, &signed.signature, &tokens.keys, false) else {
+    let ring = tokens.ring.load();
+    let Ok(signed) = ring.signer.sign(&URL_SAFE_NO_PAD.encode(payload(&claims))) else { return false };
+    let Ok(token) = seal(&claims, signed.signing_input, &signed.signature, &ring.keys, false) else {
         return false;
     };
     open(token.expose(), &tokens.policy).is_some_and(|candidate| {
-        candidate.prove(&tokens.keys, &tokens.policy, &Digest::default(), &Seen::default()).is_ok()
+        candidate.prove(&ring.keys, &tokens.policy, &Digest::default(), &Seen::default()).is_ok()
     })
 }

@@ -8,7 +8,8 @@ use crate::config::{Config, ConfigError};
 use crate::controllers;
 use crate::edge;
 use crate::exchange::Observer;
-use crate::flow::{Tokens, Uses};
+use crate::flow::rotate::{self, KeysError};
+use crate::flow::{Keyring, Source, Tokens, Uses};
 use crate::health::{self, Health};
 use crate::metrics::Metrics;
 use crate::objects::Registry;
@@ -20,7 +21,7 @@ use crate::store::{Embedded, OpenError, Store};
 use arc_swap::ArcSwap;
 use jeton_core::keys::{KeyError, KeySet, PublicKey};
 use jeton_core::policy::Policy;
-use jeton_core::verify::Seen;
+use jeton_core::time::UnixTime;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
@@ -52,6 +53,9 @@ pub enum StartError {
     /// The signing key.
     #[error("the signing key in {} cannot be used", .0.display())]
     SigningKey(PathBuf, #[source] PrivateKeyError),
+    /// The keys that are managed here.
+    #[error("the signing keys cannot be used")]
+    Keys(#[from] KeysError),
     /// A verification key.
     #[error("the verification keys in {} cannot be used", .0.display())]
     KeyFile(PathBuf, #[source] KeyError),
@@ -122,8 +126,8 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Server, StartError> 
     pki::make_dir(dir)?;
     // The store is locked first: a second process must not touch anything else.
     let store: Arc<dyn Store> = Arc::new(Embedded::open(&store_file)?);
-    let (signer, keys) = keys(config, dir)?;
     let now = clock.now();
+    let keys = keys(config, &*store, &policy, now).await?;
     let authority = Authority::ensure(dir, now)?;
     let listener = edge::listen(config.listen).map_err(|e| StartError::Listen(config.listen, e))?;
     let listening = listener.local_addr().map_err(|e| StartError::Listen(config.listen, e))?;
@@ -137,7 +141,7 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Server, StartError> 
     let kubeconfig = authority.admin(dir, address, now)?;
     let renewal = Renewal { authority, dir: dir.clone(), names, address, clock: clock.clone(), current };
     let observer = observer(config, &*store, &clock)?;
-    let app = Arc::new(app(store, policy, (signer, keys), clock, observer, address));
+    let app = Arc::new(app(store, policy, keys, clock, observer, address));
     let failed = |e: ApiError| StartError::Bootstrap(e.message());
     bootstrap::ensure(&app.registry).await.map_err(failed)?;
     bootstrap::announce(&app.registry, address).await.map_err(failed)?;
@@ -149,18 +153,24 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Server, StartError> 
 pub fn app(
     store: Arc<dyn Store>,
     policy: Policy,
-    (signer, keys): (Signer, KeySet),
+    (ring, source): (Keyring, Source),
     clock: Clock,
     observer: Observer,
     address: SocketAddr,
 ) -> App {
     let jwks_uri = format!("https://{address}/openid/v1/jwks");
-    let documents = Documents::new(policy.issuer(), &jwks_uri, &keys)
+    let documents = Documents::new(policy.issuer(), &jwks_uri, &ring.keys)
         .inspect_err(|why| tracing::error!(why, "no OIDC discovery; tokens work all the same"))
         .ok();
     let registry = Arc::new(Registry::new(store.clone(), clock.clone()));
-    let tokens =
-        Arc::new(Tokens { policy, signer, keys, seen: Seen::default(), uses: Uses::default(), store, clock });
+    let tokens = Arc::new(Tokens {
+        policy,
+        ring: ArcSwap::from_pointee(ring),
+        source,
+        uses: Uses::default(),
+        store,
+        clock,
+    });
     App::new(
         tokens,
         registry,
@@ -233,29 +243,31 @@ impl Server {
     }
 }
 
-/// The key that signs and the keys that verify; the signing key's public half is always among them.
-fn keys(config: &Config, dir: &Path) -> Result<(Signer, KeySet), StartError> {
-    let path = config.signing_key_file.clone().unwrap_or_else(|| dir.join("sa.key"));
-    let pem = match pki::read(&path)? {
-        Some(pem) => pem,
-        None if config.signing_key_file.is_none() => {
-            let pem = local::new_key_pem().map_err(|e| StartError::SigningKey(path.clone(), e))?;
-            pki::write(&path, pem.as_bytes())?;
-            zeroize::Zeroizing::new(pem.as_bytes().to_vec())
-        }
-        None => return Err(StartError::SigningKey(path, PrivateKeyError::None)),
-    };
-    let signer = LocalSigner::from_pem(&pem).map_err(|e| StartError::SigningKey(path, e))?;
+/// The keys of a server: those it manages itself, or those it was given; the signing key's public half always verifies.
+async fn keys(
+    config: &Config,
+    store: &dyn Store,
+    policy: &Policy,
+    now: UnixTime,
+) -> Result<(Keyring, Source), StartError> {
     let mut all: Vec<Arc<PublicKey>> = Vec::new();
     for path in &config.key_files {
         let failed = |e| StartError::KeyFile(path.clone(), e);
         let pem = pki::read(path)?.ok_or_else(|| failed(KeyError::NoneInPem))?;
         all.extend(local::verification_keys(&pem).map_err(failed)?.into_iter().map(Arc::new));
     }
+    let Some(path) = &config.signing_key_file else {
+        let (ring, rotation) = rotate::open(store, &config.data_dir, policy, all, now).await?;
+        return Ok((ring, Source::Managed(rotation)));
+    };
+    let failed = |error| StartError::SigningKey(path.clone(), error);
+    let pem = pki::read(path)?.ok_or_else(|| failed(PrivateKeyError::None))?;
+    let signer = LocalSigner::from_pem(&pem).map_err(failed)?;
     if !all.iter().any(|key| key.id() == signer.public().id()) {
         all.insert(0, signer.public().clone());
     }
-    Ok((Signer::Local(Arc::new(signer)), KeySet::new(all)))
+    let ring = Keyring::fixed(Signer::Local(Arc::new(signer)), KeySet::new(all));
+    Ok((ring, Source::Given(path.clone())))
 }
 
 /// Names for the serving certificate beside the usual ones.

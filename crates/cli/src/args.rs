@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use crate::args_audit::Audit;
+use crate::args_key::Key;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +27,9 @@ pub(crate) enum Command {
     /// Create, inspect or review a token. Tokens are read from standard input, never from the command line.
     #[command(subcommand)]
     Token(Token),
+    /// List or rotate the keys that sign tokens.
+    #[command(subcommand)]
+    Key(Key),
     /// Write the completion script of a shell to standard output.
     #[command(after_help = "Example:\n  jeton completion bash > /etc/bash_completion.d/jeton")]
     Completion {

@@ -4,6 +4,7 @@
 
 mod args;
 mod args_audit;
+mod args_key;
 mod cmd;
 mod process;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => cmd::serve::run(&serve),
         Command::Up(up) => cmd::up::run(&up),
         Command::Token(token) => cmd::token::run(&token),
+        Command::Key(key) => cmd::key::run(&key),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "jeton", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-const TEXT: &str = include_str!("kubernetes.tsv");
+const TEXT: &str = concat!(include_str!("kubernetes.tsv"), include_str!("jeton.tsv"));
 
 /// A type of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -231,6 +231,9 @@ fn group(name: &str, versions: &[&str]) -> Value {
 /// The verbs of stored objects.
 fn verbs(kind: &Kind) -> Vec<&'static str> {
     let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+    if kind.read_only {
+        return vec!["create", "get", "list", "watch"];
+    }
     all.into_iter().filter(|verb| *verb != "deletecollection" || kind.deletes_collections).collect()
 }
 

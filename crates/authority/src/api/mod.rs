@@ -7,6 +7,7 @@ mod decode;
 mod discovery;
 mod openid;
 mod token_request;
+mod signing_keys;
 mod reviews;
 mod access_reviews;
 mod watch;

@@ -7,11 +7,11 @@ use jeton_core::keys::{KeySet, discovery, jwks};
 /// Cache control of both documents, in seconds. Kubernetes 1.36: 3600 with keys from files.
 const CACHE: &str = "public, max-age=3600";
 
-/// The two documents, made once.
+/// What the two documents say beside the keys.
 #[derive(Debug, Clone)]
 pub struct Documents {
-    configuration: String,
-    keys: String,
+    issuer: String,
+    jwks_uri: String,
 }
 
 impl Documents {
@@ -20,17 +20,20 @@ impl Documents {
     /// # Errors
     /// Kubernetes' words when the issuer cannot be published; tokens work all the same.
     pub fn new(issuer: &str, jwks_uri: &str, keys: &KeySet) -> Result<Self, String> {
-        Ok(Self { configuration: discovery(issuer, jwks_uri, keys)?, keys: jwks(keys) })
+        discovery(issuer, jwks_uri, keys)?;
+        Ok(Self { issuer: issuer.to_owned(), jwks_uri: jwks_uri.to_owned() })
     }
 
-    /// The document at a path.
-    pub(super) fn at(&self, path: &str) -> Option<Reply> {
+    /// The document at a path, with the keys of the moment.
+    pub(super) fn at(&self, path: &str, keys: &KeySet) -> Option<Reply> {
         let (text, content_type) = match path {
-            "/.well-known/openid-configuration" => (&self.configuration, "application/json"),
-            "/openid/v1/jwks" => (&self.keys, "application/jwk-set+json"),
+            "/.well-known/openid-configuration" => {
+                (discovery(&self.issuer, &self.jwks_uri, keys).ok()?, "application/json")
+            }
+            "/openid/v1/jwks" => (jwks(keys), "application/jwk-set+json"),
             _ => return None,
         };
-        let mut reply = Reply::text(StatusCode::OK, text);
+        let mut reply = Reply::text(StatusCode::OK, &text);
         reply.content_type = content_type;
         reply.cache = CACHE;
         Some(reply)

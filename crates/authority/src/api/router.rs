@@ -6,7 +6,7 @@ use super::negotiate::{self, Format};
 use super::openid::Documents;
 use super::reply::{Reply, refusal};
 use super::watch::MAX_WATCHES;
-use super::{access_reviews, resource, reviews, token_request};
+use super::{access_reviews, resource, reviews, signing_keys, token_request};
 use crate::access::attributes::Attributes;
 use crate::access::authn::{self, Caller};
 use crate::access::authorizer::Authorizer;
@@ -201,13 +201,19 @@ impl App {
                 Err(ApiError::MethodNotAllowed)
             }
             ("", "v1", "serviceaccounts", "token") if create && !path.name.is_empty() => {
-                token_request::create(self, request, body)
+                token_request::create(self, request, body).await
             }
             ("", "v1", "serviceaccounts", "token") => Err(ApiError::MethodNotAllowed),
+            ("jeton.dev", "v1", "signingkeys", "") if create => {
+                signing_keys::create(self, request, body).await
+            }
             (group, version, plural, subresource) => {
                 let kind = self.registry.kind(group, version, plural).ok_or(ApiError::NoResource)?;
                 if !kind.has_subresource(subresource) {
                     return Err(ApiError::NoResource);
+                }
+                if kind.read_only && !matches!(verb, "get" | "list" | "watch") {
+                    return Err(ApiError::MethodNotAllowed);
                 }
                 let request =
                     resource::Request { app: self, kind, path, query, headers, body, user, token, exchange };
@@ -235,7 +241,9 @@ impl App {
             "/version" | "/version/" => return Reply::json(StatusCode::OK, &discovery::version()),
             _ => {}
         }
-        if let Some(reply) = self.documents.as_ref().and_then(|d| d.at(&info.path)) {
+        if let Some(reply) =
+            self.documents.as_ref().and_then(|d| d.at(&info.path, &self.tokens.ring.load().keys))
+        {
             return Ok(reply);
         }
         let kinds = self.registry.kinds();

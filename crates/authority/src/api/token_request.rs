@@ -4,7 +4,8 @@ use super::decode::{self, Validation};
 use super::reply::Reply;
 use super::router::{App, Incoming};
 use crate::access::node_restriction::{self, Asked};
-use crate::flow::issue::{IssueFailure, Issued, issue};
+use crate::flow::issue::{IssueFailure, Issued};
+use crate::flow::rotate::{self, KeysError};
 use crate::objects::kinds::SERVICE_ACCOUNT;
 use crate::request_info::{Query, ResourcePath};
 use crate::status::{About, ApiError, Cause};
@@ -61,7 +62,7 @@ fn read(headers: &HeaderMap, query: &Query, bytes: &[u8]) -> Result<(TokenReques
 }
 
 /// Answers a TokenRequest. `dryRun` changes nothing: a real token comes back (Kubernetes 1.36).
-pub(super) fn create(app: &App, incoming: &Incoming<'_>, bytes: &[u8]) -> Result<Reply, ApiError> {
+pub(super) async fn create(app: &App, incoming: &Incoming<'_>, bytes: &[u8]) -> Result<Reply, ApiError> {
     let path = incoming.path;
     let (request, mut warnings) = read(incoming.headers, incoming.query, bytes)?;
     let metadata = |key: &str| request.metadata.get(key).and_then(Value::as_str).unwrap_or("");
@@ -88,13 +89,22 @@ pub(super) fn create(app: &App, incoming: &Incoming<'_>, bytes: &[u8]) -> Result
         expiration_seconds: request.spec.expiration_seconds,
         bound: request.spec.bound_object_ref.as_ref(),
     };
-    let issued = issue(&app.tokens, &ask).map_err(|failure| refusal(failure, &path.name))?;
+    let issued = rotate::issue(&app.tokens, &ask)
+        .await
+        .map_err(unaccounted)?
+        .map_err(|failure| refusal(failure, &path.name))?;
     incoming.exchange.saw(&Event::Issued { id: &issued.draft.claims.id });
     if let Some(asked) = issued.draft.shortened_from {
         let got = issued.draft.expiration_seconds;
         warnings.push(format!("requested expiration of {asked} seconds shortened to {got} seconds"));
     }
     Ok(answer(path, &request, &issued)?.warn(warnings))
+}
+
+/// A token whose end cannot be journaled does not leave.
+fn unaccounted(error: KeysError) -> ApiError {
+    tracing::error!(error = &error as &dyn std::error::Error, "a token cannot be accounted for");
+    ApiError::Unavailable("the store cannot be used; the server's log says why".to_owned())
 }
 
 fn answer(path: &ResourcePath, request: &TokenRequest, issued: &Issued) -> Result<Reply, ApiError> {
@@ -127,7 +137,7 @@ fn answer(path: &ResourcePath, request: &TokenRequest, issued: &Issued) -> Resul
 fn refusal(failure: IssueFailure, account: &str) -> ApiError {
     let error = match failure {
         IssueFailure::Refused(error) => error,
-        other @ (IssueFailure::Sign(_) | IssueFailure::Seal(_)) => {
+        other @ (IssueFailure::Uncovered { .. } | IssueFailure::Sign(_) | IssueFailure::Seal(_)) => {
             return ApiError::Internal(other.to_string());
         }
     };

@@ -1,16 +1,16 @@
 //! A store in a throw-away file with a clock that stands until it is moved, for tests of controllers.
 
 use crate::clock::Clock;
-use crate::flow::{Tokens, Uses};
+use crate::flow::{Keyring, Source, Tokens, Uses};
 use crate::objects::delete::DeleteOptions;
 use crate::objects::kinds;
 use crate::objects::{Kind, Registry};
 use crate::signer::{LocalSigner, Signer, local};
 use crate::store::{Embedded, Key, Store};
+use arc_swap::ArcSwap;
 use jeton_core::keys::KeySet;
 use jeton_core::policy::Policy;
 use jeton_core::time::UnixTime;
-use jeton_core::verify::Seen;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -40,9 +40,8 @@ impl Lab {
         let keys = KeySet::new([signer.public().clone()]);
         Arc::new(Tokens {
             policy: Policy::for_issuer("https://issuer.example"),
-            signer: Signer::Local(Arc::new(signer)),
-            keys,
-            seen: Seen::default(),
+            ring: ArcSwap::from_pointee(Keyring::fixed(Signer::Local(Arc::new(signer)), keys)),
+            source: Source::Given("sa.key".into()),
             uses: Uses::default(),
             store: self.registry.store().clone(),
             clock: self.registry.clock().clone(),

@@ -14,6 +14,7 @@ pub mod legacy_cleaner;
 mod garbage;
 pub mod namespace;
 pub mod pod_gc;
+pub mod signing_keys;
 #[cfg(test)]
 pub(crate) mod lab;
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub fn spawn(registry: &Arc<Registry>, tokens: &Arc<Tokens>, settings: &Settings
     tokio::spawn(custom_resource::run(registry.clone()));
     tokio::spawn(events::run(registry.clone()));
     tokio::spawn(legacy_cleaner::run(registry.clone(), settings.clean_up_seconds));
+    tokio::spawn(signing_keys::run(tokens.clone()));
     tokio::spawn(pod_gc::PodGc::new(registry.clone()).run());
     tokio::spawn(drive(registry.clone(), garbage::Garbage::new(registry.clone())));
 }

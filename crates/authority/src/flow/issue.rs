@@ -30,6 +30,14 @@ pub enum IssueFailure {
     /// The request is refused.
     #[error("refused")]
     Refused(#[source] IssueError),
+    /// The token would outlive what is journaled of its key: journal it, then ask again.
+    #[error("it is not journaled that tokens of key {key_id} reach to {expires}")]
+    Uncovered {
+        /// The key that signs.
+        key_id: String,
+        /// `exp` of the token, seconds.
+        expires: i64,
+    },
     /// The signer failed.
     #[error("failed to generate token: {0}")]
     Sign(SignError),
@@ -46,10 +54,16 @@ pub fn issue(tokens: &Tokens, ask: &Ask<'_>) -> Result<Issued, IssueFailure> {
     let now = tokens.clock.now();
     let found = tokens.store.index().read(|view| look_up(view, ask));
     let draft = draft(ask, &found, &tokens.policy, now, Uuid::new_v4()).map_err(IssueFailure::Refused)?;
+    let ring = tokens.ring.load();
+    let expires = draft.claims.expires.unwrap_or(i64::MAX);
+    if ring.covered_until.is_some_and(|until| until < expires) {
+        let key_id = ring.signer.public().id().to_owned();
+        return Err(IssueFailure::Uncovered { key_id, expires });
+    }
     let body = URL_SAFE_NO_PAD.encode(payload(&draft.claims));
-    let signed = tokens.signer.sign(&body).map_err(IssueFailure::Sign)?;
-    let verify = tokens.signer.is_outside();
-    let token = seal(&draft.claims, signed.signing_input, &signed.signature, &tokens.keys, verify)
+    let signed = ring.signer.sign(&body).map_err(IssueFailure::Sign)?;
+    let verify = ring.signer.is_outside();
+    let token = seal(&draft.claims, signed.signing_input, &signed.signature, &ring.keys, verify)
         .map_err(IssueFailure::Seal)?;
     Ok(Issued { draft, token, now })
 }
@@ -60,9 +74,10 @@ pub fn issue(tokens: &Tokens, ask: &Ask<'_>) -> Result<Issued, IssueFailure> {
 /// The signer fails, or what it gave back cannot be a token.
 pub fn legacy(tokens: &Tokens, claims: &LegacyClaims) -> Result<TokenText, IssueFailure> {
     let body = URL_SAFE_NO_PAD.encode(legacy_payload(claims));
-    let signed = tokens.signer.sign(&body).map_err(IssueFailure::Sign)?;
-    let verify = tokens.signer.is_outside();
-    seal_legacy(signed.signing_input, &signed.signature, &tokens.keys, verify).map_err(IssueFailure::Seal)
+    let ring = tokens.ring.load();
+    let signed = ring.signer.sign(&body).map_err(IssueFailure::Sign)?;
+    let verify = ring.signer.is_outside();
+    seal_legacy(signed.signing_input, &signed.signature, &ring.keys, verify).map_err(IssueFailure::Seal)
 }
 
 pub(super) fn found(row: &IndexRow) -> Found {

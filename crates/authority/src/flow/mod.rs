@@ -3,32 +3,36 @@
 //! Invariant: objects are looked up in the index at the moment of the decision, never before, so an answer can only
 //! be as old as the request. Left out on purpose: HTTP, and counting.
 
+mod keyring;
 pub mod issue;
 pub mod review;
+pub mod journal;
+pub mod rotate;
+mod in_use;
+#[cfg(test)]
+mod rotate_tests;
 mod uses;
 
+pub use keyring::Keyring;
+pub use rotate::Source;
 pub use uses::{Used, Uses};
 
 use crate::clock::Clock;
-use crate::signer::Signer;
 use crate::store::Store;
-use jeton_core::keys::KeySet;
+use arc_swap::ArcSwap;
 use jeton_core::policy::Policy;
-use jeton_core::verify::Seen;
 use std::sync::Arc;
 
 /// Everything the flows need.
 pub struct Tokens {
     /// Issuers, audiences, lifetimes.
     pub policy: Policy,
-    /// What signs.
-    pub signer: Signer,
-    /// What verifies and is published.
-    pub keys: KeySet,
+    /// What signs and verifies at the moment.
+    pub ring: ArcSwap<Keyring>,
+    /// Where the signing key comes from, and what becomes of it.
+    pub source: Source,
     /// Uses of legacy tokens that are still to be written down.
     pub uses: Uses,
-    /// Signatures that held under `keys`.
-    pub seen: Seen,
     /// Where the objects are.
     pub store: Arc<dyn Store>,
     /// What time it is.
@@ -37,6 +41,6 @@ pub struct Tokens {
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Tokens({:?}, {:?})", self.policy.issuers, self.signer)
+        write!(f, "Tokens({:?}, {:?})", self.policy.issuers, self.ring.load())
     }
 }

@@ -50,7 +50,8 @@ pub fn event(outcome: &Result<Verified, Refused>) -> Option<Event<'_>> {
 pub fn review(tokens: &Tokens, token: &str, asked: &[String]) -> Result<Verified, Refused> {
     let candidate = open(token, &tokens.policy).ok_or(Refused::NotOurs)?;
     let digest = sha256(token);
-    let proven = candidate.prove(&tokens.keys, &tokens.policy, &digest, &tokens.seen).map_err(Refused::of)?;
+    let ring = tokens.ring.load();
+    let proven = candidate.prove(&ring.keys, &tokens.policy, &digest, &ring.seen).map_err(Refused::of)?;
     let wanted = proven.wanted();
     let snapshot = match proven.kind() {
         Kind::Bound => look_up(tokens, &wanted),

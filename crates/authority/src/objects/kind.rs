@@ -73,6 +73,8 @@ pub struct Kind {
     pub schema: Option<&'static Value>,
     /// Whether members that no schema names are kept, and no strategic merge is known.
     pub open: bool,
+    /// Whether clients only read its objects, but for a create that starts a flow.
+    pub read_only: bool,
     /// Whether it takes no new objects any more.
     pub closed: bool,
     /// Members that are stored under another name: as clients of this kind know them, as they are stored.
@@ -108,6 +110,7 @@ pub const PLAIN: Kind = Kind {
     columns: PLAIN_COLUMNS,
     schema: None,
     open: false,
+    read_only: false,
     closed: false,
     renamed: &[],
     field: |_, _| None,

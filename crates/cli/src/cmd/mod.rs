@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub(crate) mod key;
 pub(crate) mod serve;
 pub(crate) mod token;
 pub(crate) mod up;

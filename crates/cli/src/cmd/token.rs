@@ -1,7 +1,7 @@
 //! `jeton token`: make one, explain one, have one reviewed. Tokens come in on standard input only.
 
 use crate::args::{Create, Inspect, Output, Review, Token};
-use crate::process::client::{self, Client};
+use crate::process::client::{self, Client, expect};
 use crate::process::{self, Failure};
 use jeton_core::explain;
 use serde_json::{Value, json};
@@ -16,15 +16,6 @@ pub(crate) fn run(command: &Token) -> Result<ExitCode, Failure> {
         Token::Inspect(args) => inspect(args),
         Token::Review(args) => review(args),
     }
-}
-
-/// An answer of success, or the server's words.
-fn expect(code: u16, answer: Value) -> Result<Value, Failure> {
-    if (200..300).contains(&code) {
-        return Ok(answer);
-    }
-    let words = answer["message"].as_str().unwrap_or("no message").to_owned();
-    Err(Failure { code: 1, message: format!("the server refused ({code}): {words}") })
 }
 
 fn create(args: &Create) -> Result<ExitCode, Failure> {

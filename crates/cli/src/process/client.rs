@@ -56,6 +56,15 @@ fn failed(message: impl Into<String>) -> Failure {
     Failure { code: 1, message: message.into() }
 }
 
+/// An answer of success, or the server's words.
+pub(crate) fn expect(code: u16, answer: Value) -> Result<Value, Failure> {
+    if (200..300).contains(&code) {
+        return Ok(answer);
+    }
+    let words = answer["message"].as_str().unwrap_or("no message").to_owned();
+    Err(Failure { code: 1, message: format!("the server refused ({code}): {words}") })
+}
+
 /// One entry of a list by name.
 fn named<'a>(config: &'a Value, list: &str, name: &str, member: &str) -> &'a Value {
     let all = config[list].as_array().into_iter().flatten();
@@ -97,11 +106,20 @@ impl Client {
 
     /// Sends a JSON body; gives back code and JSON of the answer.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<(u16, Value), Failure> {
+        self.ask(Method::POST, path, body.to_string())
+    }
+
+    /// Reads; gives back code and JSON of the answer.
+    pub(crate) fn get(&self, path: &str) -> Result<(u16, Value), Failure> {
+        self.ask(Method::GET, path, String::new())
+    }
+
+    fn ask(&self, method: Method, path: &str, body: String) -> Result<(u16, Value), Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Failure::of(&e))?;
         let limit = Duration::from_secs(REQUEST_SECONDS);
         runtime.block_on(async {
-            let sent = tokio::time::timeout(limit, self.send(path, body.to_string())).await;
+            let sent = tokio::time::timeout(limit, self.send(method, path, body)).await;
             let place = format!("https://{}:{}", self.host, self.port);
             match sent {
                 Ok(Ok(answer)) => Ok(answer),
@@ -113,6 +131,7 @@ impl Client {
 
     async fn send(
         &self,
+        method: Method,
         path: &str,
         body: String,
     ) -> Result<(u16, Value), Box<dyn std::error::Error + Send + Sync>> {
@@ -122,7 +141,7 @@ impl Client {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         let mut request = Request::builder()
-            .method(Method::POST)
+            .method(method)
             .uri(path)
             .header("host", format!("{}:{}", self.host, self.port))
             .header("content-type", "application/json")

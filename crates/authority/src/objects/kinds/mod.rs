@@ -24,6 +24,7 @@ mod rules;
 mod secret;
 mod service;
 mod service_account;
+mod signing_key;
 mod stateful_set;
 mod workload;
 
@@ -49,10 +50,11 @@ pub use role_binding::ROLE_BINDING;
 pub use secret::{SECRET, TOKEN_TYPE};
 pub use service::SERVICE;
 pub use service_account::{ENFORCE_MOUNTABLE, SERVICE_ACCOUNT};
+pub use signing_key::SIGNING_KEY;
 pub use stateful_set::STATEFUL_SET;
 
 /// All of them, in the order discovery shows them.
-pub static ALL: [&Kind; 22] = [
+pub static ALL: [&Kind; 23] = [
     &CONFIG_MAP,
     &EVENT,
     &NAMESPACE,
@@ -75,4 +77,5 @@ pub static ALL: [&Kind; 22] = [
     &CLUSTER_ROLE,
     &ROLE_BINDING,
     &ROLE,
+    &SIGNING_KEY,
 ];
