@@ -12,6 +12,7 @@ use jeton_authority::audit::{AuditLog, Settings};
 use jeton_authority::clock::Clock;
 use jeton_authority::edge::Peer;
 use jeton_authority::exchange::Observer;
+use jeton_authority::flow::{Keyring, Source};
 use jeton_authority::metrics::Metrics;
 use jeton_authority::server;
 use jeton_authority::signer::{LocalSigner, Signer, local};
@@ -51,9 +52,9 @@ impl Lab {
         let log = AuditLog::open(settings, clock.clone(), metrics.clone()).unwrap();
         let observer = Observer::new(metrics, Some(log), clock.clone());
         let policy = Policy::for_issuer("https://kubernetes.default.svc");
-        let signer = (Signer::Local(Arc::new(key)), keys);
+        let keys = (Keyring::fixed(Signer::Local(Arc::new(key)), keys), Source::Given("sa.key".into()));
         let address = "127.0.0.1:6443".parse().unwrap();
-        let app = Arc::new(server::app(store, policy, signer, clock, observer, address));
+        let app = Arc::new(server::app(store, policy, keys, clock, observer, address));
         Self { app, seconds, audit }
     }
 
