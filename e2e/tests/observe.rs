@@ -63,6 +63,9 @@ impl Lab {
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
+        if path.contains("impersonate") {
+            request = request.header("impersonate-user", "jane");
+        }
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
@@ -160,6 +163,7 @@ async fn events_say_who_did_what_to_what() {
     lab.ask("GET", &format!("/api/v1/nodes?token={token}"), None, None).await;
     lab.ask("GET", "/api/v1/namespaces/ci/pods/ghost", None, None).await;
     lab.ask("GET", "/nowhere", None, None).await;
+    lab.ask("GET", "/api/v1/nodes?impersonate", None, None).await;
     let events = lab.events();
     let at = |uri: &str| events.iter().find(|e| e["requestURI"] == uri).unwrap_or_else(|| panic!("{uri}"));
     let refused = at("/api/v1/pods?x=y");
@@ -176,6 +180,10 @@ async fn events_say_who_did_what_to_what() {
     assert_eq!((&created["userAgent"], &created["stage"]), (&json!("lab/1"), &json!("ResponseComplete")));
     assert_eq!(created["requestReceivedTimestamp"], "2026-07-25T10:00:00.000000Z");
     assert_eq!(at("/api/v1/nodes?token=<redacted>")["responseStatus"], json!({"metadata": {}, "code": 200}));
+    let acted = at("/api/v1/nodes?impersonate");
+    assert_eq!(acted["user"]["username"], "admin");
+    assert_eq!(acted["impersonatedUser"], json!({"username": "jane", "groups": ["system:authenticated"]}));
+    assert_eq!(acted["annotations"]["authorization.k8s.io/decision"], "forbid");
     let missing = at("/api/v1/namespaces/ci/pods/ghost");
     assert_eq!(missing["responseStatus"]["message"], "pods \"ghost\" not found");
     assert_eq!(missing["responseStatus"]["reason"], "NotFound");

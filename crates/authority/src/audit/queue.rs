@@ -4,6 +4,7 @@ use super::file::{Rotating, Settings};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub struct AuditLog {
     queue: Mutex<Option<Sender<Job>>>,
     finished: Mutex<Receiver<()>>,
     room: Arc<Semaphore>,
+    /// Whether somebody waited in vain since the disk last took something.
+    stuck: Arc<AtomicBool>,
     wait: Duration,
     metrics: Arc<Metrics>,
 }
@@ -57,8 +60,10 @@ impl AuditLog {
         let (queue, jobs) = mpsc::channel();
         let (finish, finished) = mpsc::channel();
         let counts = metrics.clone();
+        let stuck = Arc::new(AtomicBool::new(false));
+        let freed = stuck.clone();
         std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
-            run(output, &jobs, &counts);
+            run(output, &jobs, &counts, &freed);
             // Nobody may be waiting.
             let _ = finish.send(());
         })?;
@@ -66,21 +71,28 @@ impl AuditLog {
             queue: Mutex::new(Some(queue)),
             finished: Mutex::new(finished),
             room: Arc::new(Semaphore::new(bytes)),
+            stuck,
             wait,
             metrics,
         })
     }
 
-    /// Queues a line; waits a moment for room.
+    /// Queues a line; waits a moment for room, but only once while the disk takes nothing.
     pub async fn put(&self, line: Vec<u8>) {
         let wanted = weight(&line);
         if let Ok(room) = self.room.clone().try_acquire_many_owned(wanted) {
             return self.send(line, Some(room));
         }
+        if self.stuck.load(Ordering::Relaxed) {
+            return self.send(line, None);
+        }
         // Whoever waits may be dropped; the line counts all the same.
         let mut pending = Pending { log: self, line: Some(line) };
         let waiting = self.room.clone().acquire_many_owned(wanted);
         let room = tokio::time::timeout(self.wait, waiting).await.ok().and_then(Result::ok);
+        if room.is_none() {
+            self.stuck.store(true, Ordering::Relaxed);
+        }
         if let Some(line) = pending.line.take() {
             self.send(line, room);
         }
@@ -139,7 +151,7 @@ fn weight(line: &[u8]) -> u32 {
 }
 
 /// Writes until every sender is gone.
-fn run(mut output: impl Output, jobs: &Receiver<Job>, metrics: &Metrics) {
+fn run(mut output: impl Output, jobs: &Receiver<Job>, metrics: &Metrics, stuck: &AtomicBool) {
     let mut failing = false;
     while let Ok((mut lines, mut room)) = jobs.recv() {
         let mut count = 1;
@@ -149,7 +161,9 @@ fn run(mut output: impl Output, jobs: &Receiver<Job>, metrics: &Metrics) {
             room.merge(more);
             count += 1;
         }
-        match output.write(&lines) {
+        let written = output.write(&lines);
+        stuck.store(false, Ordering::Relaxed);
+        match written {
             Ok(()) => failing = false,
             Err(error) => {
                 metrics.audit_lost(count);
@@ -207,6 +221,7 @@ mod tests {
         log.put(b"5678\n".to_vec()).await;
         // No room: lost at once, because nothing may be waited for here.
         log.put(b"9\n".to_vec()).await;
+        assert!(log.stuck.load(Ordering::Relaxed), "the next one does not wait at all");
         log.put_now(b"0\n".to_vec());
         assert_eq!(
             lost(&metrics),
