@@ -41,13 +41,4 @@ impl Authorizer {
         // Of two that do not allow, the one that says why is told.
         Ok(by_node.filter(|_| !decision.allowed).unwrap_or(decision))
     }
-
-    /// Refuses what nobody allows; gives back why it is allowed.
-    ///
-    /// # Errors
-    /// Forbidden in Kubernetes' words; Unavailable when roles cannot be read.
-    pub fn authorize(&self, user: &UserInfo, wanted: &Attributes<'_>) -> Result<Decision, ApiError> {
-        let decision = self.decide(user, wanted)?;
-        if decision.allowed { Ok(decision) } else { Err(wanted.forbidden(user, &decision.reason)) }
-    }
 }
