@@ -20,6 +20,7 @@ pub mod legacy;
 pub mod lookup;
 pub mod policy;
 pub mod issue;
+pub mod deliver;
 pub mod verify;
 pub mod observe;
 pub mod explain;

@@ -38,3 +38,15 @@ pub const MAX_SIGNING_KEYS: usize = 64;
 pub const ACTIVATE_AFTER_SECONDS: i64 = 3600;
 /// Longest time between a key's publication and its first signature, in seconds: one year.
 pub const MAX_ACTIVATE_AFTER_SECONDS: i64 = 365 * 24 * 3600;
+/// Longest element of a path inside a volume, in bytes. Kubernetes 1.36 (atomic writer): 255.
+pub const MAX_VOLUME_NAME_BYTES: usize = 255;
+/// Longest path inside a volume, in bytes. Kubernetes 1.36 (atomic writer): 4096.
+pub const MAX_VOLUME_PATH_BYTES: usize = 4096;
+/// Most files in one volume (Kubernetes has no number; its limit is the size of the objects).
+pub const MAX_VOLUME_FILES: usize = 4096;
+/// Most bytes in one volume; a Secret or ConfigMap of Kubernetes 1.36 has at most 1 MiB, and a volume may hold several.
+pub const MAX_VOLUME_BYTES: usize = 16 * 1024 * 1024;
+/// The lifetime, in seconds, from which on a token is refreshed as if it had this one: 80 % of it is 24 h.
+pub const MAX_REFRESH_LIFETIME_SECONDS: i64 = 30 * 3600;
+/// Longest pause, in seconds, between two attempts to refresh a token.
+pub const MAX_RETRY_SECONDS: i64 = 60;
