@@ -4,6 +4,7 @@ use jeton_core::deliver::{Entry, File, Ownership, Seen, Step};
 use jeton_core::limits::{MAX_VOLUME_BYTES, MAX_VOLUME_FILES};
 use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
+use std::ffi::{CStr, CString};
 use std::fs as std_fs;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -29,6 +30,11 @@ pub struct DiskError {
 
 fn failed(doing: &'static str, name: &str) -> impl FnOnce(Errno) -> DiskError {
     move |errno| DiskError { doing, name: name.to_owned(), source: errno.into() }
+}
+
+/// Stands for what was not written here; equal to no file of a payload.
+fn stranger() -> File {
+    File { bytes: Zeroizing::default(), mode: u32::MAX }
 }
 
 /// An open directory.
@@ -66,25 +72,23 @@ impl Dir {
         }
     }
 
-    /// The names right below.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
-    pub fn names(&self) -> Result<Vec<String>, DiskError> {
+    /// The names right below, as bytes: somebody else may have made them.
+    fn names(&self) -> Result<Vec<CString>, DiskError> {
         let mut names = Vec::new();
         let entries = fs::Dir::read_from(&self.0).map_err(failed("list", "."))?;
         for entry in entries {
             let entry = entry.map_err(failed("list", "."))?;
-            let name = entry.file_name().to_string_lossy();
-            if name != "." && name != ".." {
-                names.push(name.into_owned());
+            let name = entry.file_name();
+            if name != c"." && name != c".." {
+                names.push(name.to_owned());
             }
         }
         Ok(names)
     }
 
-    fn kind(&self, name: &str) -> Result<FileType, DiskError> {
-        let stat = fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed("look at", name))?;
+    fn kind(&self, name: &CStr) -> Result<FileType, DiskError> {
+        let stat = fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW);
+        let stat = stat.map_err(failed("look at", &name.to_string_lossy()))?;
         Ok(FileType::from_raw_mode(stat.st_mode))
     }
 
@@ -94,8 +98,10 @@ impl Dir {
     /// When it cannot be read. More than a volume may hold is not read to the end: it counts as other content.
     pub fn see(&self) -> Result<Seen, DiskError> {
         let mut seen = Seen::default();
-        for name in self.names()? {
-            let entry = match self.kind(&name)? {
+        for raw in self.names()? {
+            // What is no text was not made here, and is in nobody's way.
+            let Ok(name) = raw.to_str().map(str::to_owned) else { continue };
+            let entry = match self.kind(&raw)? {
                 FileType::Symlink => {
                     let target =
                         fs::readlinkat(&self.0, &name, Vec::new()).map_err(failed("read the link", &name))?;
@@ -120,12 +126,16 @@ impl Dir {
         budget: &mut usize,
         seen: &mut Seen,
     ) -> Result<(), DiskError> {
-        for name in self.names()? {
+        for raw in self.names()? {
             if seen.files.len() > MAX_VOLUME_FILES || depth > MAX_DEPTH {
                 return Ok(());
             }
+            let Ok(name) = raw.to_str().map(str::to_owned) else {
+                seen.files.insert(raw.to_string_lossy().into_owned(), stranger());
+                continue;
+            };
             let path = if above.is_empty() { name.clone() } else { format!("{above}/{name}") };
-            if self.kind(&name)? == FileType::Directory {
+            if self.kind(&raw)? == FileType::Directory {
                 self.enter(&name)?.collect(&path, depth + 1, budget, seen)?;
             } else {
                 seen.files.insert(path, self.read(&name, budget)?);
@@ -136,7 +146,7 @@ impl Dir {
 
     /// A regular file; anything else reads as an empty one with a mode that no file has.
     fn read(&self, name: &str, budget: &mut usize) -> Result<File, DiskError> {
-        let other = File { bytes: Zeroizing::default(), mode: u32::MAX };
+        let other = stranger();
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = match fs::openat(&self.0, name, flags, Mode::empty()) {
             Ok(fd) => fd,
@@ -188,7 +198,7 @@ impl Dir {
             Step::Unlink(name) => {
                 fs::unlinkat(&self.0, name, AtFlags::empty()).map_err(failed("remove", name))
             }
-            Step::RemoveTree(name) => self.remove_tree(name, 0),
+            Step::RemoveTree(name) => self.remove(name),
         }
     }
 
@@ -221,23 +231,25 @@ impl Dir {
         out.sync_data().map_err(|source| DiskError { doing: "sync", name: path.to_owned(), source })
     }
 
-    fn remove_tree(&self, name: &str, depth: usize) -> Result<(), DiskError> {
+    fn remove_tree(&self, name: &CStr, depth: usize) -> Result<(), DiskError> {
+        let shown = name.to_string_lossy();
         if depth > MAX_DEPTH {
-            return Err(failed("remove", name)(Errno::LOOP));
+            return Err(failed("remove", &shown)(Errno::LOOP));
         }
-        let inside = match self.enter(name) {
-            Ok(inside) => inside,
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
+        let inside = match fs::openat(&self.0, name, FOLDER, Mode::empty()) {
+            Ok(inside) => Self(inside),
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(failed("open the directory", &shown)(errno)),
         };
         for entry in inside.names()? {
             if inside.kind(&entry)? == FileType::Directory {
                 inside.remove_tree(&entry, depth + 1)?;
             } else {
-                fs::unlinkat(&inside.0, &entry, AtFlags::empty()).map_err(failed("remove", &entry))?;
+                let removed = fs::unlinkat(&inside.0, &entry, AtFlags::empty());
+                removed.map_err(failed("remove", &entry.to_string_lossy()))?;
             }
         }
-        fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR).map_err(failed("remove", name))
+        fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR).map_err(failed("remove", &shown))
     }
 
     /// Removes a directory right below with everything in it; fine when there is none.
@@ -245,7 +257,8 @@ impl Dir {
     /// # Errors
     /// When the system refuses it.
     pub fn remove(&self, name: &str) -> Result<(), DiskError> {
-        self.remove_tree(name, 0)
+        let raw = CString::new(name).map_err(|_| failed("remove", name)(Errno::INVAL))?;
+        self.remove_tree(&raw, 0)
     }
 
     /// Whether this directory lives in memory.

@@ -193,6 +193,23 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_no_text_stop_nothing() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mut v = volume(dir.path());
+        v.update(&payload(&[("token", "1")]), NOW).unwrap();
+        let odd = OsStr::from_bytes(b"\xff\xfe");
+        let current = dir.path().join(fs::read_link(dir.path().join("..data")).unwrap());
+        fs::write(current.join(odd), "x").unwrap();
+        fs::write(dir.path().join(odd), "x").unwrap();
+        assert!(v.update(&payload(&[("token", "1")]), NOW).unwrap().changed);
+        v.sweep().unwrap();
+        assert!(!current.exists());
+        assert_eq!(read(&dir.path().join("token")).as_deref(), Some("1"));
+    }
+
+    #[test]
     fn a_name_in_the_way_is_told_and_kept() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("token")).unwrap();
