@@ -18,6 +18,7 @@ pub mod keys;
 pub mod claims;
 pub mod legacy;
 pub mod lookup;
+pub mod release;
 pub mod policy;
 pub mod issue;
 pub mod deliver;

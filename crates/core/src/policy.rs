@@ -3,6 +3,7 @@
 //! Purpose: the settings both issuing and verifying decide by, as one value.
 
 use crate::limits;
+use crate::release::Release;
 
 /// Settings of issuing and verifying.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Policy {
     pub lookup: bool,
     /// Lifetimes; other than Kubernetes' only in a laboratory.
     pub lifetimes: Lifetimes,
+    /// The Kubernetes version whose behaviours are had.
+    pub release: Release,
 }
 
 impl Policy {
@@ -31,6 +34,7 @@ impl Policy {
             extend: true,
             lookup: true,
             lifetimes: Lifetimes::default(),
+            release: Release::default(),
         }
     }
 
