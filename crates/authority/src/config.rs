@@ -3,6 +3,7 @@
 use crate::audit;
 use jeton_core::limits::MIN_MAX_TOKEN_EXPIRATION_SECONDS;
 use jeton_core::policy::{Lifetimes, Policy};
+use jeton_core::release::Release;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -26,8 +27,10 @@ pub struct Config {
     pub api_audiences: Vec<String>,
     /// `--service-account-max-token-expiration` in seconds; 0: none.
     pub max_token_seconds: i64,
-    /// `--service-account-extend-token-expiration`.
-    pub extend: bool,
+    /// `--service-account-extend-token-expiration`; `None`: as the release has it.
+    pub extend: Option<bool>,
+    /// `--emulated-version` and `--feature-gates`.
+    pub release: Release,
     /// `--audit-log-…`; `None`: no audit log.
     pub audit: Option<audit::Settings>,
     /// `--legacy-service-account-token-clean-up-period` in seconds.
@@ -101,7 +104,8 @@ impl Config {
             issuers: self.issuers.clone(),
             api_audiences: audiences.clone(),
             max_lifetime: (max > 0).then_some(max),
-            extend: self.extend,
+            extend: self.extend.unwrap_or(self.release.extends_by_default()),
+            release: self.release,
             lookup: true,
             lifetimes: self.lifetimes.unwrap_or_default(),
         })
@@ -121,7 +125,8 @@ mod tests {
             issuers: vec!["https://a".to_owned()],
             api_audiences: Vec::new(),
             max_token_seconds: 0,
-            extend: true,
+            extend: None,
+            release: Release::default(),
             audit: None,
             clean_up_seconds: jeton_core::legacy::CLEAN_UP_PERIOD_SECONDS,
             lifetimes: None,

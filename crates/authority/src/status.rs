@@ -139,6 +139,8 @@ pub enum ApiError {
     Timeout(String),
     /// Too much at once: ask again after so many seconds.
     TooManyRequests(u32),
+    /// What is asked for is about to be possible: the operation, and the words. Kubernetes: retry after one second.
+    NotYet(About, String),
     /// The server cannot store at the moment.
     Unavailable(String),
     /// The server failed.
@@ -184,6 +186,7 @@ impl ApiError {
             Self::Invalid(..) => row(422, "Invalid", Level::DEBUG, "invalid"),
             Self::TooManyRequests(_) => row(429, "TooManyRequests", Level::WARN, "too_many_requests"),
             Self::Internal(_) => row(500, "InternalError", Level::ERROR, "internal"),
+            Self::NotYet(..) => row(500, "ServerTimeout", Level::DEBUG, "not_yet"),
             Self::Unavailable(_) => row(503, "ServiceUnavailable", Level::ERROR, "unavailable"),
             Self::Timeout(_) => row(504, "Timeout", Level::INFO, "timeout"),
         }
@@ -220,6 +223,7 @@ impl ApiError {
             }
             Self::TooLarge(limit) => format!("Request entity too large: limit is {limit}"),
             Self::TooManyRequests(_) => "Too many requests, please try again later.".to_owned(),
+            Self::NotYet(_, why) => why.clone(),
             Self::Internal(cause) => format!("Internal error occurred: {cause}"),
         }
     }
@@ -253,6 +257,10 @@ impl ApiError {
             }
             Self::TooManyRequests(seconds) => {
                 details.insert("retryAfterSeconds".to_owned(), json!(seconds));
+            }
+            Self::NotYet(a, _) => {
+                about(a);
+                details.insert("retryAfterSeconds".to_owned(), json!(1));
             }
             Self::Internal(cause) => {
                 details.insert("causes".to_owned(), json!([{ "message": cause }]));

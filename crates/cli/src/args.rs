@@ -2,6 +2,7 @@
 
 use crate::args_audit::Audit;
 use crate::args_key::Key;
+use crate::args_release::Emulation;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,11 +19,11 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Start the authority: a Kubernetes API for service accounts and their tokens.
     #[command(
-        after_help = "Examples:\n  jeton serve --data-dir /var/lib/jeton\n  jeton serve --data-dir d --listen 127.0.0.1:0 --service-account-signing-key-file sa.key"
+        after_help = "Examples:\n  jeton serve --data-dir /var/lib/jeton\n  jeton serve --data-dir d --listen 127.0.0.1:0 --service-account-signing-key-file sa.key\n  jeton serve --data-dir d --emulated-version 1.20"
     )]
     Serve(Serve),
     /// Start an authority in ./jeton-data and show what to type next.
-    #[command(after_help = "Example:\n  jeton up")]
+    #[command(after_help = "Examples:\n  jeton up\n  jeton up --emulated-version 1.20")]
     Up(Up),
     /// Create, inspect or review a token. Tokens are read from standard input, never from the command line.
     #[command(subcommand)]
@@ -133,6 +134,8 @@ pub(crate) struct Serve {
     pub(crate) common: Common,
     #[command(flatten)]
     pub(crate) audit: Audit,
+    #[command(flatten)]
+    pub(crate) emulation: Emulation,
     /// PEM file of the private key that signs tokens: RSA, or EC on P-256, P-384 or P-521, in PKCS#1, PKCS#8 or SEC1.
     /// Default: sa.key in the data directory, an RSA key made on a first start.
     #[arg(long, value_name = "FILE")]
@@ -150,9 +153,9 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
     pub(crate) service_account_max_token_expiration: i64,
     /// Stretch tokens of injected volumes to one year, as kube-apiserver does, so that programs which never read their
-    /// token again can be found before they fail.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
-    pub(crate) service_account_extend_token_expiration: bool,
+    /// token again can be found before they fail. Default: true from version 1.20 on.
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) service_account_extend_token_expiration: Option<bool>,
     /// How long a token that a controller once put into a Secret may be unused until it is marked invalid, and from then
     /// until its Secret is deleted.
     #[arg(long, value_name = "DURATION", default_value = "8760h", value_parser = duration)]
@@ -168,6 +171,8 @@ pub(crate) struct Up {
     pub(crate) common: Common,
     #[command(flatten)]
     pub(crate) audit: Audit,
+    #[command(flatten)]
+    pub(crate) emulation: Emulation,
 }
 
 /// What every server has.

@@ -5,6 +5,7 @@
 mod args;
 mod args_audit;
 mod args_key;
+mod args_release;
 mod cmd;
 mod process;
 

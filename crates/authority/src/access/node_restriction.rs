@@ -10,6 +10,7 @@ use crate::objects::kinds::{LEASE, NODE, POD};
 use crate::objects::registry::about;
 use crate::objects::{Kind, Registry};
 use crate::status::{About, ApiError};
+use jeton_core::release::Gate;
 use jeton_core::wire::{BoundObjectRef, UserInfo};
 use serde_json::Value;
 
@@ -64,6 +65,9 @@ pub fn token(
     }
     if text(&pod, "/spec/nodeName") != node {
         return refuse("node requested token bound to a pod scheduled on a different node".to_owned());
+    }
+    if !registry.release().has(Gate::NodeAudienceRestriction) {
+        return Ok(());
     }
     let audience = match asked.audiences {
         [] => "",

@@ -4,6 +4,7 @@
 //! plain one by its content type alone.
 
 use crate::objects::Kind;
+use jeton_core::release::Release;
 use jeton_schema::{Served, openapi_v3};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -302,10 +303,11 @@ fn aggregated(kind: &'static Kind) -> Value {
 }
 
 /// `/version`: the Kubernetes whose behaviour this is, and whose server it is.
-pub(super) fn version() -> Value {
+pub(super) fn version(release: Release) -> Value {
+    let minor = release.minor();
     json!({
-        "major": "1", "minor": "36",
-        "gitVersion": concat!("v1.36.0+jeton-", env!("CARGO_PKG_VERSION")),
+        "major": "1", "minor": minor.to_string(),
+        "gitVersion": format!("v1.{minor}.0+jeton-{}", env!("CARGO_PKG_VERSION")),
         "gitCommit": "", "gitTreeState": "", "buildDate": "",
         "goVersion": "", "compiler": "rustc",
         "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),

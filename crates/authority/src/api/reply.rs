@@ -116,8 +116,13 @@ pub(super) fn refusal(error: &ApiError, warning: Option<&str>) -> Response<Body>
         warnings: warning.into_iter().map(str::to_owned).collect(),
     };
     let mut response = reply.into_response();
-    if let ApiError::TooManyRequests(seconds) = error {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(*seconds));
+    let retry = match error {
+        ApiError::TooManyRequests(seconds) => Some(*seconds),
+        ApiError::NotYet(..) => Some(1),
+        _ => None,
+    };
+    if let Some(seconds) = retry {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

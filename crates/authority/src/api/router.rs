@@ -238,7 +238,9 @@ impl App {
                 return Ok(Reply::text(StatusCode::INTERNAL_SERVER_ERROR, text));
             }
             "/metrics" => return metrics(&self.observer),
-            "/version" | "/version/" => return Reply::json(StatusCode::OK, &discovery::version()),
+            "/version" | "/version/" => {
+                return Reply::json(StatusCode::OK, &discovery::version(self.registry.release()));
+            }
             _ => {}
         }
         if let Some(reply) =

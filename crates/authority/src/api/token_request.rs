@@ -19,6 +19,8 @@ use serde_json::{Map, Value, json};
 
 const KIND: &str = "TokenRequest";
 const GROUP: &str = "authentication.k8s.io";
+/// Ends the warning of a uid that later releases refuse.
+const UID_WARNING: &str = " but TokenRequestServiceAccountUIDValidation is not enabled. In the future, this will return a conflict error";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -93,7 +95,14 @@ pub(super) async fn create(app: &App, incoming: &Incoming<'_>, bytes: &[u8]) -> 
         .await
         .map_err(unaccounted)?
         .map_err(|failure| refusal(failure, &path.name))?;
-    incoming.exchange.saw(&Event::Issued { id: &issued.draft.claims.id });
+    let mismatch = issued.draft.other_uid.as_deref().map(|given| {
+        let live = issued.draft.account_uid;
+        format!(
+            "the UID in the token request ({given}) does not match the UID of the service account ({live})"
+        )
+    });
+    incoming.exchange.saw(&Event::Issued { id: &issued.draft.claims.id, other_uid: mismatch.as_deref() });
+    warnings.extend(mismatch.map(|why| why + UID_WARNING));
     if let Some(asked) = issued.draft.shortened_from {
         let got = issued.draft.expiration_seconds;
         warnings.push(format!("requested expiration of {asked} seconds shortened to {got} seconds"));
@@ -112,7 +121,9 @@ fn answer(path: &ResourcePath, request: &TokenRequest, issued: &Issued) -> Resul
     metadata.remove("managedFields");
     metadata.insert("name".to_owned(), json!(path.name));
     metadata.insert("namespace".to_owned(), json!(path.namespace));
-    metadata.insert("uid".to_owned(), json!(issued.draft.account_uid.hyphenated().to_string()));
+    // Kubernetes 1.36: a wrong uid that is only warned of comes back as it came.
+    let uid = issued.draft.account_uid.hyphenated().to_string();
+    metadata.insert("uid".to_owned(), json!(issued.draft.other_uid.as_ref().unwrap_or(&uid)));
     metadata.insert("creationTimestamp".to_owned(), json!(issued.now.rfc3339()));
     Reply::json(
         StatusCode::CREATED,
@@ -171,6 +182,10 @@ fn refusal(failure: IssueFailure, account: &str) -> ApiError {
         IssueError::UnboundKind { group_version, kind } => {
             ApiError::BadRequest(format!("cannot bind token to object of type {group_version}, Kind={kind}"))
         }
+        IssueError::NodeBindingOff => ApiError::BadRequest(
+            "cannot bind token to a Node object as the \"ServiceAccountTokenNodeBinding\" feature-gate is disabled"
+                .to_owned(),
+        ),
         IssueError::NoBoundName => ApiError::BadRequest("Name parameter required.".to_owned()),
         IssueError::BadBoundName { reason } => {
             ApiError::BadRequest(format!("Name parameter invalid: {reason}"))

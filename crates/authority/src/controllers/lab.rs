@@ -10,6 +10,7 @@ use crate::store::{Embedded, Key, Store};
 use arc_swap::ArcSwap;
 use jeton_core::keys::KeySet;
 use jeton_core::policy::Policy;
+use jeton_core::release::Release;
 use jeton_core::time::UnixTime;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -24,12 +25,18 @@ pub(crate) struct Lab {
 impl Lab {
     /// With the namespace `ns` and its account `default`.
     pub(crate) async fn new() -> Self {
+        Self::at(Release::default()).await
+    }
+
+    /// The same with the behaviours of a release.
+    pub(crate) async fn at(release: Release) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(Embedded::open(&dir.path().join("store")).unwrap());
         let now = Arc::new(AtomicI64::new(1_784_973_600));
         let hand = now.clone();
         let clock = Clock::new(move || UnixTime::from_seconds(hand.load(Ordering::SeqCst)));
-        let lab = Self { registry: Arc::new(Registry::new(store, clock)), now, _dir: dir };
+        let lab =
+            Self { registry: Arc::new(Registry::new(store, clock).with_release(release)), now, _dir: dir };
         lab.make("namespaces", "", json!({"metadata": {"name": "ns"}})).await;
         lab.make("serviceaccounts", "ns", json!({"metadata": {"name": "default"}})).await;
         lab
@@ -39,7 +46,10 @@ impl Lab {
         let signer = LocalSigner::from_pem(local::new_key_pem().unwrap().as_bytes()).unwrap();
         let keys = KeySet::new([signer.public().clone()]);
         Arc::new(Tokens {
-            policy: Policy::for_issuer("https://issuer.example"),
+            policy: Policy {
+                release: self.registry.release(),
+                ..Policy::for_issuer("https://issuer.example")
+            },
             ring: ArcSwap::from_pointee(Keyring::fixed(Signer::Local(Arc::new(signer)), keys)),
             source: Source::Given("sa.key".into()),
             uses: Uses::default(),

@@ -7,6 +7,7 @@ mod follow;
 pub mod default_account;
 pub mod root_ca;
 pub mod token_secret;
+mod account_secret;
 pub mod legacy_tracking;
 pub mod custom_resource;
 pub mod events;
@@ -26,6 +27,7 @@ pub(crate) use follow::{Controller, Follow, Next, drive};
 
 use crate::flow::Tokens;
 use crate::objects::Registry;
+use jeton_core::release::Gate;
 use std::sync::Arc;
 
 /// What controllers are told.
@@ -41,14 +43,25 @@ pub struct Settings {
 pub fn spawn(registry: &Arc<Registry>, tokens: &Arc<Tokens>, settings: &Settings) {
     let ca_pem = &settings.ca_pem;
     tokio::spawn(drive(registry.clone(), default_account::DefaultAccount(registry.clone())));
-    tokio::spawn(drive(registry.clone(), root_ca::RootCa::new(registry.clone(), ca_pem.clone())));
+    let has = |gate| registry.release().has(gate);
+    if has(Gate::RootCaConfigMap) {
+        tokio::spawn(drive(registry.clone(), root_ca::RootCa::new(registry.clone(), ca_pem.clone())));
+    }
+    if !has(Gate::NoAutoGeneration) {
+        let made = account_secret::AccountSecret::new(registry.clone(), tokens.clone(), ca_pem.clone());
+        tokio::spawn(drive(registry.clone(), made));
+    }
     let secrets = token_secret::TokenSecret::new(registry.clone(), tokens.clone(), ca_pem.clone());
     tokio::spawn(drive(registry.clone(), secrets));
-    tokio::spawn(drive(registry.clone(), legacy_tracking::Tracking::new(registry.clone())));
+    if has(Gate::Tracking) {
+        tokio::spawn(drive(registry.clone(), legacy_tracking::Tracking::new(registry.clone())));
+    }
     tokio::spawn(drive(registry.clone(), namespace::Namespaces(registry.clone())));
     tokio::spawn(custom_resource::run(registry.clone()));
     tokio::spawn(events::run(registry.clone()));
-    tokio::spawn(legacy_cleaner::run(registry.clone(), settings.clean_up_seconds));
+    if has(Gate::CleanUp) {
+        tokio::spawn(legacy_cleaner::run(registry.clone(), settings.clean_up_seconds));
+    }
     tokio::spawn(signing_keys::run(tokens.clone()));
     tokio::spawn(pod_gc::PodGc::new(registry.clone()).run());
     tokio::spawn(drive(registry.clone(), garbage::Garbage::new(registry.clone())));

@@ -70,38 +70,9 @@ impl TokenSecret {
                 return Ok(Next::Done);
             }
         };
-        let filled = self.filled(&secret, uid)?;
+        let filled = filled(&self.tokens, &self.ca_pem, &secret, uid)?;
         self.registry.update(&SECRET, namespace, name, filled, Write::default()).await?;
         Ok(Next::Done)
-    }
-
-    /// The Secret with all that it lacks; it still has its version, so that a change meanwhile is a conflict.
-    fn filled(&self, secret: &Value, uid: Uuid) -> Result<Value, ApiError> {
-        let (namespace, name) = (text(secret, "/metadata/namespace"), text(secret, "/metadata/name"));
-        let account = annotation(secret, ACCOUNT_NAME_ANNOTATION);
-        let uid = uid.hyphenated().to_string();
-        let mut filled = secret.clone();
-        if !filled["data"].is_object() {
-            filled["data"] = json!({});
-        }
-        filled["data"]["ca.crt"] = json!(STANDARD.encode(self.ca_pem.as_bytes()));
-        if text(secret, "/data/namespace").is_empty() {
-            filled["data"]["namespace"] = json!(STANDARD.encode(namespace));
-        }
-        if text(secret, "/data/token").is_empty() {
-            let claims = LegacyClaims {
-                subject: account_username(namespace, account),
-                namespace: namespace.to_owned(),
-                secret: name.to_owned(),
-                account: account.to_owned(),
-                account_uid: uid.clone(),
-                audiences: Vec::new(),
-            };
-            let token = legacy(&self.tokens, &claims).map_err(|e| ApiError::Internal(e.to_string()))?;
-            filled["data"]["token"] = json!(STANDARD.encode(token.expose()));
-        }
-        filled["metadata"]["annotations"][ACCOUNT_UID_ANNOTATION] = json!(uid);
-        Ok(filled)
     }
 
     /// Takes the name of a Secret that is gone out of its account.
@@ -124,6 +95,35 @@ impl TokenSecret {
             other => other.map(|_| Next::Done),
         }
     }
+}
+
+/// The Secret with all that it lacks; it still has its version, so that a change meanwhile is a conflict.
+pub(super) fn filled(tokens: &Tokens, ca_pem: &str, secret: &Value, uid: Uuid) -> Result<Value, ApiError> {
+    let (namespace, name) = (text(secret, "/metadata/namespace"), text(secret, "/metadata/name"));
+    let account = annotation(secret, ACCOUNT_NAME_ANNOTATION);
+    let uid = uid.hyphenated().to_string();
+    let mut filled = secret.clone();
+    if !filled["data"].is_object() {
+        filled["data"] = json!({});
+    }
+    filled["data"]["ca.crt"] = json!(STANDARD.encode(ca_pem.as_bytes()));
+    if text(secret, "/data/namespace").is_empty() {
+        filled["data"]["namespace"] = json!(STANDARD.encode(namespace));
+    }
+    if text(secret, "/data/token").is_empty() {
+        let claims = LegacyClaims {
+            subject: account_username(namespace, account),
+            namespace: namespace.to_owned(),
+            secret: name.to_owned(),
+            account: account.to_owned(),
+            account_uid: uid.clone(),
+            audiences: Vec::new(),
+        };
+        let token = legacy(tokens, &claims).map_err(|e| ApiError::Internal(e.to_string()))?;
+        filled["data"]["token"] = json!(STANDARD.encode(token.expose()));
+    }
+    filled["metadata"]["annotations"][ACCOUNT_UID_ANNOTATION] = json!(uid);
+    Ok(filled)
 }
 
 fn annotation<'a>(object: &'a Value, name: &str) -> &'a str {

@@ -9,6 +9,7 @@ use jeton_core::issue::{
     Ask, Bound, Draft, IssueError, IssueSnapshot, SealError, bound, draft, seal, seal_legacy,
 };
 use jeton_core::lookup::{Found, FoundPod};
+use jeton_core::release::Release;
 use jeton_core::secret::TokenText;
 use jeton_core::time::UnixTime;
 use uuid::Uuid;
@@ -52,7 +53,7 @@ pub enum IssueFailure {
 /// [`IssueFailure`] holds the evidence.
 pub fn issue(tokens: &Tokens, ask: &Ask<'_>) -> Result<Issued, IssueFailure> {
     let now = tokens.clock.now();
-    let found = tokens.store.index().read(|view| look_up(view, ask));
+    let found = tokens.store.index().read(|view| look_up(view, ask, tokens.policy.release));
     let draft = draft(ask, &found, &tokens.policy, now, Uuid::new_v4()).map_err(IssueFailure::Refused)?;
     let ring = tokens.ring.load();
     let expires = draft.claims.expires.unwrap_or(i64::MAX);
@@ -84,12 +85,12 @@ pub(super) fn found(row: &IndexRow) -> Found {
     Found { uid: row.uid, deletion: row.deletion }
 }
 
-fn look_up(view: &View<'_>, ask: &Ask<'_>) -> IssueSnapshot {
+fn look_up(view: &View<'_>, ask: &Ask<'_>, release: Release) -> IssueSnapshot {
     let mut snapshot = IssueSnapshot {
         account: view.find("core/serviceaccounts", ask.namespace, ask.account).as_ref().map(found),
         ..IssueSnapshot::default()
     };
-    let Some((kind, name)) = ask.bound.and_then(|b| Some((bound(b).ok()?, b.name.as_str()))) else {
+    let Some((kind, name)) = ask.bound.and_then(|b| Some((bound(b, release).ok()?, b.name.as_str()))) else {
         return snapshot;
     };
     match kind {

@@ -41,7 +41,8 @@ pub fn stamp_new(object: &mut Value, namespace: &str, now: UnixTime, random: Uui
     }
 }
 
-fn generated(base: &str, random: Uuid) -> String {
+/// A name that begins with `base` and ends with letters out of `random`.
+pub fn generated(base: &str, random: Uuid) -> String {
     let mut end = base.len().min(MAX_GENERATED_BASE_BYTES);
     while !base.is_char_boundary(end) {
         end -= 1;

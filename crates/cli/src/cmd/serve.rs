@@ -17,6 +17,7 @@ pub(crate) fn run(args: &Serve) -> Result<ExitCode, Failure> {
         api_audiences: args.api_audiences.clone(),
         max_token_seconds: args.service_account_max_token_expiration,
         extend: args.service_account_extend_token_expiration,
+        release: args.emulation.release()?,
         audit: args.audit.settings()?,
         clean_up_seconds: args.legacy_service_account_token_clean_up_period,
         lifetimes: process::test_lifetimes()?,

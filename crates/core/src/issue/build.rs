@@ -5,6 +5,7 @@ use crate::claims::{Claims, Private, Ref};
 use crate::ident::account_username;
 use crate::lookup::{Found, FoundPod};
 use crate::policy::Policy;
+use crate::release::{Gate, Release};
 use crate::time::UnixTime;
 use uuid::Uuid;
 
@@ -34,6 +35,8 @@ pub struct Draft {
     pub shortened_from: Option<i64>,
     /// The account's uid, for the answer's metadata.
     pub account_uid: Uuid,
+    /// The uid that was given and is not the account's, where the release only warns of that.
+    pub other_uid: Option<String>,
 }
 
 /// Decides on a TokenRequest. `token_id` is a fresh random UUID (`jti`).
@@ -59,7 +62,8 @@ pub fn draft(
     let Some(account) = &found.account else {
         return Err(IssueError::NoAccount { account: ask.account.to_owned() });
     };
-    if !ask.body_uid.is_empty() && !account.uid_is(ask.body_uid) {
+    let other_uid = (!ask.body_uid.is_empty() && !account.uid_is(ask.body_uid)).then_some(ask.body_uid);
+    if other_uid.is_some() && policy.release.has(Gate::UidValidation) {
         let (account_name, given) = (ask.account.to_owned(), ask.body_uid.to_owned());
         return Err(IssueError::OtherAccountUid { account: account_name, given, live: account.uid });
     }
@@ -69,7 +73,7 @@ pub fn draft(
         account: reference(ask.account, Some(account)),
         ..Private::default()
     };
-    bind(ask, found, &mut private)?;
+    bind(ask, found, policy.release, &mut private)?;
 
     let seconds = policy.max_lifetime.map_or(asked, |max| asked.min(max));
     let audiences = if ask.audiences.is_empty() { &policy.api_audiences } else { ask.audiences };
@@ -85,7 +89,7 @@ pub fn draft(
         expires: Some(now.plus_seconds(lifetime).seconds()),
         issued_at: Some(now.seconds()),
         not_before: Some(now.seconds()),
-        id: token_id.hyphenated().to_string(),
+        id: if policy.release.has(Gate::Jti) { token_id.hyphenated().to_string() } else { String::new() },
         private,
     };
     Ok(Draft {
@@ -94,6 +98,7 @@ pub fn draft(
         expires: now.plus_seconds(seconds),
         shortened_from: (seconds != asked).then_some(asked),
         account_uid: account.uid,
+        other_uid: other_uid.map(str::to_owned),
     })
 }
 
@@ -101,9 +106,14 @@ fn reference(name: &str, found: Option<&Found>) -> Ref {
     Ref { name: name.to_owned(), uid: found.map(|f| f.uid.hyphenated().to_string()).unwrap_or_default() }
 }
 
-fn bind(ask: &Ask<'_>, found: &IssueSnapshot, private: &mut Private) -> Result<(), IssueError> {
+fn bind(
+    ask: &Ask<'_>,
+    found: &IssueSnapshot,
+    release: Release,
+    private: &mut Private,
+) -> Result<(), IssueError> {
     let Some(wanted) = ask.bound else { return Ok(()) };
-    let kind = bound(wanted)?;
+    let kind = bound(wanted, release)?;
     let live = match kind {
         Bound::Pod => found.pod.as_ref().map(|p| &p.object),
         Bound::Secret => found.secret.as_ref(),
@@ -116,7 +126,8 @@ fn bind(ask: &Ask<'_>, found: &IssueSnapshot, private: &mut Private) -> Result<(
         if pod.account != ask.account {
             return Err(IssueError::OtherPodAccount { account: ask.account.to_owned() });
         }
-        private.node = pod.node.as_ref().map(|node| reference(node, found.node.as_ref()));
+        let named = pod.node.as_ref().filter(|_| release.has(Gate::PodNodeInfo));
+        private.node = named.map(|node| reference(node, found.node.as_ref()));
     }
     if !wanted.uid.is_empty() && !live.uid_is(&wanted.uid) {
         let (name, given) = (wanted.name.clone(), wanted.uid.clone());

@@ -2,6 +2,7 @@
 
 use crate::limits::{DEFAULT_LIFETIME_SECONDS, MAX_AUDIENCES, MAX_LIFETIME_SECONDS};
 use crate::policy::Policy;
+use crate::release::{Gate, Release};
 use crate::wire::BoundObjectRef;
 use uuid::Uuid;
 
@@ -79,6 +80,9 @@ pub enum IssueError {
         /// Kind.
         kind: String,
     },
+    /// The release knows node-bound tokens, and has them switched off.
+    #[error("cannot bind to a Node: the feature gate ServiceAccountTokenNodeBinding is off")]
+    NodeBindingOff,
     /// The bound object has no name.
     #[error("boundObjectRef.name is required")]
     NoBoundName,
@@ -150,7 +154,7 @@ impl Bound {
 ///
 /// # Errors
 /// Another kind, or no usable name.
-pub fn bound(reference: &BoundObjectRef) -> Result<Bound, IssueError> {
+pub fn bound(reference: &BoundObjectRef, release: Release) -> Result<Bound, IssueError> {
     let parts: Vec<&str> = reference.api_version.split('/').collect();
     let (group, version) = match parts[..] {
         [version] => ("", version),
@@ -160,7 +164,10 @@ pub fn bound(reference: &BoundObjectRef) -> Result<Bound, IssueError> {
     let kind = match (group, reference.kind.as_str()) {
         ("", "Pod") => Bound::Pod,
         ("", "Secret") => Bound::Secret,
-        ("", "Node") => Bound::Node,
+        ("", "Node") if release.has(Gate::NodeBinding) => Bound::Node,
+        ("", "Node") if Gate::NodeBinding.row().at(release.minor()).is_some() => {
+            return Err(IssueError::NodeBindingOff);
+        }
         _ => {
             let group_version = format!("{group}/{version}");
             return Err(IssueError::UnboundKind { group_version, kind: reference.kind.clone() });

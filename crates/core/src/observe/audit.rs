@@ -42,6 +42,11 @@ const ISSUED: Key = Key {
     reviewed: "authentication.kubernetes.io/issued-credential-id",
 };
 
+const OTHER_UID: Key = Key {
+    caller: "authentication.k8s.io/token-request-uid-mismatch",
+    reviewed: "authentication.k8s.io/token-request-uid-mismatch",
+};
+
 /// What a request's audit event says of the token that came with it, or that it was answered with.
 pub fn annotations(event: &Event<'_>) -> Vec<Annotation> {
     facts(event).map(|(key, value)| Annotation { key: key.caller, value }).collect()
@@ -78,7 +83,10 @@ fn facts(event: &Event<'_>) -> impl Iterator<Item = (Key, String)> + use<> {
             };
             [audienceless.map(|subject| (LEGACY, subject.to_owned())), invalidated, None]
         }
-        Event::Issued { id } => [Some((ISSUED, format!("JTI={id}"))), None, None],
+        Event::Issued { id, other_uid } => {
+            let issued = (!id.is_empty()).then(|| (ISSUED, format!("JTI={id}")));
+            [issued, other_uid.map(|why| (OTHER_UID, why.to_owned())), None]
+        }
     };
     found.into_iter().flatten()
 }

@@ -16,7 +16,9 @@ pub enum Event<'a> {
     },
     /// It was issued.
     Issued {
-        /// Its `jti`.
+        /// Its `jti`; empty: it has none.
         id: &'a str,
+        /// What is wrong with the uid it was asked for with, where that is only warned of.
+        other_uid: Option<&'a str>,
     },
 }

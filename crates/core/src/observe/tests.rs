@@ -155,7 +155,7 @@ fn a_reviewed_token_is_told_apart_from_the_reviewers_own() {
 
 #[test]
 fn what_is_issued_is_annotated_and_not_counted() {
-    let event = Event::Issued { id: "7" };
+    let event = Event::Issued { id: "7", other_uid: None };
     assert_eq!(counters(&event).count(), 0);
     let want =
         Annotation { key: "authentication.kubernetes.io/issued-credential-id", value: "JTI=7".to_owned() };

@@ -30,10 +30,17 @@ pub(super) fn window(claims: &Claims, now: UnixTime, leeway: i64) -> Result<(), 
     }
 }
 
-pub(super) fn objects(claims: &Claims, found: &Snapshot, now: UnixTime, leeway: i64) -> Result<(), Rejected> {
+/// `nodes`: whether a token that is bound to a node is held against it.
+pub(super) fn objects(
+    claims: &Claims,
+    found: &Snapshot,
+    nodes: bool,
+    now: UnixTime,
+    leeway: i64,
+) -> Result<(), Rejected> {
     account(claims, found.account.as_ref(), now, leeway)?;
     let private = &claims.private;
-    let node = private.node.as_ref().filter(|_| private.pod.is_none());
+    let node = private.node.as_ref().filter(|_| nodes && private.pod.is_none());
     for (object, claimed, live) in [
         ("secret", private.secret.as_ref(), found.secret.as_ref()),
         ("pod", private.pod.as_ref(), found.pod.as_ref()),

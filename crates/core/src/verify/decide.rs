@@ -8,6 +8,7 @@ use crate::claims::Claims;
 use crate::ident::{ALL_ACCOUNTS_GROUP, AUTHENTICATED_GROUP, account_username};
 use crate::lookup::Snapshot;
 use crate::policy::Policy;
+use crate::release::{Gate, Release};
 use crate::time::UnixTime;
 use crate::wire::UserInfo;
 use std::collections::BTreeMap;
@@ -36,9 +37,15 @@ pub fn decide(
         ProvenClaims::Bound(c) => {
             let leeway = policy.lifetimes.leeway;
             binding::window(c, now, leeway)?;
-            binding::objects(c, found, now, leeway)?;
+            let nodes = policy.release.has(Gate::NodeBindingValidation);
+            binding::objects(c, found, nodes, now, leeway)?;
             Ok(Verified {
-                user: user(&c.private.namespace, &c.private.account.name, &c.private.account.uid, extra(c)),
+                user: user(
+                    &c.private.namespace,
+                    &c.private.account.name,
+                    &c.private.account.uid,
+                    extra(c, policy.release),
+                ),
                 audiences,
                 subject: c.subject.clone(),
                 staleness: staleness(c, now),
@@ -48,7 +55,8 @@ pub fn decide(
         }
         ProvenClaims::Legacy(c) => {
             legacy::claims_present(c)?;
-            let used = if policy.lookup { Some(legacy::live(c, digest, found, now)?) } else { None };
+            let used =
+                if policy.lookup { legacy::live(c, digest, found, policy.release, now)? } else { None };
             Ok(Verified {
                 user: user(&c.namespace, &c.account, &c.account_uid, BTreeMap::new()),
                 audiences,
@@ -86,21 +94,22 @@ fn user(namespace: &str, name: &str, uid: &str, extra: BTreeMap<String, Vec<Stri
 }
 
 /// The facts beside the name (Kubernetes 1.36: `authentication.kubernetes.io/…`, one value each).
-fn extra(claims: &Claims) -> BTreeMap<String, Vec<String>> {
+fn extra(claims: &Claims, release: Release) -> BTreeMap<String, Vec<String>> {
     let mut extra = BTreeMap::new();
     let mut add = |key: &str, value: &str| {
         if !value.is_empty() {
             extra.insert(format!("authentication.kubernetes.io/{key}"), vec![value.to_owned()]);
         }
     };
-    if !claims.id.is_empty() {
+    if !claims.id.is_empty() && release.has(Gate::Jti) {
         add("credential-id", &format!("JTI={}", claims.id));
     }
     if let Some(pod) = claims.private.pod.as_ref().filter(|p| !p.name.is_empty() && !p.uid.is_empty()) {
         add("pod-name", &pod.name);
         add("pod-uid", &pod.uid);
     }
-    if let Some(node) = claims.private.node.as_ref().filter(|n| !n.name.is_empty()) {
+    let told = if claims.private.pod.is_some() { Gate::PodNodeInfo } else { Gate::NodeBindingValidation };
+    if let Some(node) = claims.private.node.as_ref().filter(|n| !n.name.is_empty() && release.has(told)) {
         add("node-name", &node.name);
         add("node-uid", &node.uid);
     }

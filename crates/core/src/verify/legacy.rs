@@ -8,6 +8,7 @@ use crate::claims::LegacyClaims;
 use crate::ident::split_account_username;
 use crate::legacy::use_is_old;
 use crate::lookup::Snapshot;
+use crate::release::{Gate, Release};
 use crate::time::UnixTime;
 
 pub(super) fn claims_present(c: &LegacyClaims) -> Result<(), Rejected> {
@@ -32,8 +33,9 @@ pub(super) fn live(
     c: &LegacyClaims,
     digest: &[u8; 32],
     found: &Snapshot,
+    release: Release,
     now: UnixTime,
-) -> Result<LegacyUse, Rejected> {
+) -> Result<Option<LegacyUse>, Rejected> {
     let (namespace, secret, account) = (c.namespace.clone(), c.secret.clone(), c.account.clone());
     let live = match &found.token_secret {
         Some(live) if live.object.deletion.is_none() => live,
@@ -49,10 +51,13 @@ pub(super) fn live(
     if !owner.uid_is(&c.account_uid) {
         return Err(Rejected::LegacyAccountUid { live: owner.uid, claimed: c.account_uid.clone() });
     }
+    if !release.has(Gate::Tracking) {
+        return Ok(None);
+    }
     let label_is_old = use_is_old(live.last_used.as_deref(), now);
     if let Some(since) = &live.invalid_since {
         let since = since.clone();
         return Err(Rejected::LegacyMarkedInvalid { namespace, secret, account, since, label_is_old });
     }
-    Ok(LegacyUse { namespace, secret, auto_generated: live.auto_generated, label_is_old })
+    Ok(Some(LegacyUse { namespace, secret, auto_generated: live.auto_generated, label_is_old }))
 }

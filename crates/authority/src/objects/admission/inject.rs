@@ -24,11 +24,35 @@ pub(super) fn wanted(pod: &Value, account: &Value) -> bool {
 
 /// Adds the volume and its mounts; `suffix` ends the name of a new volume.
 pub(super) fn inject(pod: &mut Value, suffix: &str) {
+    let existing = find_volume(pod, |volume| text(volume, "/name").starts_with(VOLUME_PREFIX));
+    place(pod, existing, &format!("{VOLUME_PREFIX}{suffix}"), volume);
+}
+
+/// Adds the Secret of the account and its mounts. Kubernetes 1.20: the volume has the Secret's name, unless another
+/// volume has it; a volume of the same Secret is used as it is.
+pub(super) fn inject_secret(pod: &mut Value, secret: &str, suffix: &str) {
+    let existing = find_volume(pod, |volume| text(volume, "/secret/secretName") == secret);
+    let taken = find_volume(pod, |volume| text(volume, "/name") == secret).is_some();
+    let name = if taken { format!("{secret}-{suffix}") } else { secret.to_owned() };
+    place(
+        pod,
+        existing,
+        &name,
+        |name| json!({"name": name, "secret": {"secretName": secret, "defaultMode": FILE_MODE}}),
+    );
+}
+
+/// The name of the first volume of that sort.
+fn find_volume(pod: &Value, fits: impl Fn(&Value) -> bool) -> Option<String> {
+    let volumes = pod.pointer("/spec/volumes").and_then(Value::as_array);
+    let found = volumes.into_iter().flatten().find(|volume| fits(volume));
+    found.map(|volume| text(volume, "/name").to_owned())
+}
+
+/// Mounts a volume in every container, and adds it when it is new and mounted.
+fn place(pod: &mut Value, existing: Option<String>, new: &str, volume: impl FnOnce(&str) -> Value) {
     let Some(spec) = pod.get_mut("spec").filter(|s| s.is_object()) else { return };
-    let volumes = spec["volumes"].as_array();
-    let existing = volumes.into_iter().flatten().map(|v| text(v, "/name"));
-    let existing = existing.into_iter().find(|name| name.starts_with(VOLUME_PREFIX)).map(str::to_owned);
-    let name = existing.clone().unwrap_or_else(|| format!("{VOLUME_PREFIX}{suffix}"));
+    let name = existing.clone().unwrap_or_else(|| new.to_owned());
     let mut mounted = false;
     for group in ["initContainers", "containers"] {
         for container in spec.get_mut(group).and_then(Value::as_array_mut).into_iter().flatten() {

@@ -9,7 +9,7 @@ mod lifecycle;
 pub mod references;
 mod service_account;
 
-pub(crate) use service_account::shown_name;
+pub(crate) use service_account::{shown_name, token_secret};
 
 use crate::objects::kinds::{NAMESPACE, POD};
 use crate::objects::{Kind, Registry};

@@ -7,10 +7,12 @@ use super::inject;
 use super::references::{has_token_volume, not_mountable, secrets};
 use crate::objects::Registry;
 use crate::objects::kind::text;
-use crate::objects::kinds::{ENFORCE_MOUNTABLE, POD, SERVICE_ACCOUNT};
+use crate::objects::kinds::{ENFORCE_MOUNTABLE, POD, SECRET, SERVICE_ACCOUNT, TOKEN_TYPE};
 use crate::objects::meta;
 use crate::objects::registry::about;
-use crate::status::ApiError;
+use crate::status::{About, ApiError};
+use jeton_core::legacy::{ACCOUNT_NAME_ANNOTATION, ACCOUNT_UID_ANNOTATION};
+use jeton_core::release::Gate;
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -43,13 +45,62 @@ pub(super) async fn admit(registry: &Registry, namespace: &str, pod: &mut Value)
         return Err(forbidden(pod, why));
     };
     if inject::wanted(pod, &account) {
-        inject::inject(pod, &meta::suffix(Uuid::new_v4()));
+        give_token(registry, namespace, pod, &account)?;
     }
     pulls(pod, &account);
     if enforced(&account) {
         not_mountable(pod, &account, &name).map_err(|why| forbidden(pod, why))?;
     }
     Ok(())
+}
+
+/// Mounts the token: a projected one, or, before it was the default, the Secret of the account.
+fn give_token(
+    registry: &Registry,
+    namespace: &str,
+    pod: &mut Value,
+    account: &Value,
+) -> Result<(), ApiError> {
+    let suffix = meta::suffix(Uuid::new_v4());
+    if registry.release().has(Gate::BoundTokenVolume) {
+        inject::inject(pod, &suffix);
+        return Ok(());
+    }
+    let Some(secret) = token_secret(registry, namespace, account)? else {
+        // Kubernetes 1.20: a client that tries again after a second finds it.
+        let name = text(account, "/metadata/name");
+        return Err(ApiError::NotYet(
+            About::new("", SERVICE_ACCOUNT.plural, "create pod"),
+            format!(
+                "No API token found for service account {name:?}, retry after the token is automatically created and added to the service account"
+            ),
+        ));
+    };
+    inject::inject_secret(pod, &secret, &suffix);
+    Ok(())
+}
+
+/// The first Secret that an account lists and that holds a token of its own.
+pub(crate) fn token_secret(
+    registry: &Registry,
+    namespace: &str,
+    account: &Value,
+) -> Result<Option<String>, ApiError> {
+    for listed in account["secrets"].as_array().into_iter().flatten() {
+        let name = text(listed, "/name");
+        let secret = match registry.get(&SECRET, namespace, name) {
+            Ok(secret) => secret,
+            Err(ApiError::NotFound(_) | ApiError::BadRequest(_)) => continue,
+            Err(error) => return Err(error),
+        };
+        let says = |key: &str| secret["metadata"]["annotations"][key].as_str().unwrap_or("");
+        let own = says(ACCOUNT_NAME_ANNOTATION) == text(account, "/metadata/name")
+            && says(ACCOUNT_UID_ANNOTATION) == text(account, "/metadata/uid");
+        if own && text(&secret, "/type") == TOKEN_TYPE {
+            return Ok(Some(name.to_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// Kubernetes 1.36: name, then generateName, then `Unknown`. A generated name is not told: it is not taken yet.

@@ -49,7 +49,7 @@ pub use role::ROLE;
 pub use role_binding::ROLE_BINDING;
 pub use secret::{SECRET, TOKEN_TYPE};
 pub use service::SERVICE;
-pub use service_account::{ENFORCE_MOUNTABLE, SERVICE_ACCOUNT};
+pub use service_account::{ENFORCE_MOUNTABLE, SERVICE_ACCOUNT, SERVICE_ACCOUNT_WITH_SECRETS};
 pub use signing_key::SIGNING_KEY;
 pub use stateful_set::STATEFUL_SET;
 

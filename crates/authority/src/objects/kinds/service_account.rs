@@ -1,6 +1,7 @@
 //! Service accounts: who tokens speak for.
 
 use crate::objects::kind::{Kind, PLAIN, text};
+use crate::objects::table::{AGE, Cell, NAME, count, number};
 use serde_json::{Value, json};
 
 /// Annotation of an account whose pods may only use the Secrets it lists.
@@ -17,6 +18,12 @@ pub const SERVICE_ACCOUNT: Kind = Kind {
     prepare,
     warnings,
     ..PLAIN
+};
+
+/// The same as `kubectl get` showed it until Kubernetes 1.34.
+pub static SERVICE_ACCOUNT_WITH_SECRETS: Kind = Kind {
+    columns: &[NAME, number("Secrets", Cell::Of(|o, _| json!(count(o, "/secrets")))), AGE],
+    ..SERVICE_ACCOUNT
 };
 
 /// Kubernetes 1.36: of a reference to a Secret only the name is kept.
