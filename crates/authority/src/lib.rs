@@ -14,6 +14,9 @@ pub mod exchange;
 pub mod answer;
 pub mod access;
 pub mod controllers;
+pub mod world;
+#[cfg(test)]
+mod world_tests;
 pub mod health;
 pub mod config;
 pub mod edge;

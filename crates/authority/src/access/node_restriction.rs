@@ -66,7 +66,7 @@ pub fn token(
     if text(&pod, "/spec/nodeName") != node {
         return refuse("node requested token bound to a pod scheduled on a different node".to_owned());
     }
-    if !registry.release().has(Gate::NodeAudienceRestriction) {
+    if !registry.release.has(Gate::NodeAudienceRestriction) {
         return Ok(());
     }
     let audience = match asked.audiences {

@@ -239,7 +239,7 @@ impl App {
             }
             "/metrics" => return metrics(&self.observer),
             "/version" | "/version/" => {
-                return Reply::json(StatusCode::OK, &discovery::version(self.registry.release()));
+                return Reply::json(StatusCode::OK, &discovery::version(self.registry.release));
             }
             _ => {}
         }

@@ -46,10 +46,7 @@ impl Lab {
         let signer = LocalSigner::from_pem(local::new_key_pem().unwrap().as_bytes()).unwrap();
         let keys = KeySet::new([signer.public().clone()]);
         Arc::new(Tokens {
-            policy: Policy {
-                release: self.registry.release(),
-                ..Policy::for_issuer("https://issuer.example")
-            },
+            policy: Policy { release: self.registry.release, ..Policy::for_issuer("https://issuer.example") },
             ring: ArcSwap::from_pointee(Keyring::fixed(Signer::Local(Arc::new(signer)), keys)),
             source: Source::Given("sa.key".into()),
             uses: Uses::default(),

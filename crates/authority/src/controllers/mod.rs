@@ -39,11 +39,38 @@ pub struct Settings {
     pub clean_up_seconds: i64,
 }
 
+/// Does once what the controllers of accounts, Secrets and certificates would do, over all there is: a world without
+/// time passing. What they would hear of, such as a Secret that went, they do not hear.
+pub async fn settle(registry: &Arc<Registry>, tokens: &Arc<Tokens>, settings: &Settings) {
+    let ca_pem = &settings.ca_pem;
+    let has = |gate| registry.release.has(gate);
+    once(&default_account::DefaultAccount(registry.clone())).await;
+    if has(Gate::RootCaConfigMap) {
+        once(&root_ca::RootCa::new(registry.clone(), ca_pem.clone())).await;
+    }
+    if !has(Gate::NoAutoGeneration) {
+        once(&account_secret::AccountSecret::new(registry.clone(), tokens.clone(), ca_pem.clone())).await;
+    }
+    once(&token_secret::TokenSecret::new(registry.clone(), tokens.clone(), ca_pem.clone())).await;
+    if has(Gate::Tracking) {
+        once(&legacy_tracking::Tracking::new(registry.clone())).await;
+    }
+    if has(Gate::CleanUp)
+        && let Err(error) = legacy_cleaner::round(registry, settings.clean_up_seconds).await
+    {
+        tracing::error!(controller = "legacy_cleaner", error = error.message(), "left as it is");
+    }
+}
+
+async fn once<C: Controller>(controller: &C) {
+    follow::turn(controller, controller.all().into_iter().collect()).await;
+}
+
 /// Starts all of them; they work for ever.
 pub fn spawn(registry: &Arc<Registry>, tokens: &Arc<Tokens>, settings: &Settings) {
     let ca_pem = &settings.ca_pem;
     tokio::spawn(drive(registry.clone(), default_account::DefaultAccount(registry.clone())));
-    let has = |gate| registry.release().has(gate);
+    let has = |gate| registry.release.has(gate);
     if has(Gate::RootCaConfigMap) {
         tokio::spawn(drive(registry.clone(), root_ca::RootCa::new(registry.clone(), ca_pem.clone())));
     }

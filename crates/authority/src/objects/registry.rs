@@ -28,7 +28,8 @@ pub(super) const MAX_RETRIES: usize = 32;
 pub struct Registry {
     store: Arc<dyn Store>,
     clock: Clock,
-    release: Release,
+    /// The Kubernetes version whose behaviours are had.
+    pub release: Release,
     rbac_changes: AtomicU64,
     definition_changes: AtomicU64,
     /// Every kind, and the change of the definitions it was made after.
@@ -86,11 +87,6 @@ impl Registry {
         Self { release, ..self }
     }
 
-    /// The Kubernetes version whose behaviours are had.
-    pub fn release(&self) -> Release {
-        self.release
-    }
-
     /// The store behind it.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
@@ -119,7 +115,7 @@ impl Registry {
 
     /// The kind behind a group, version and plural.
     pub fn kind(&self, group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
-        if self.release.shows_secrets() && (group, version, plural) == ("", "v1", SERVICE_ACCOUNT.plural) {
+        if self.release.shows_secrets() && (group, plural) == ("", SERVICE_ACCOUNT.plural) {
             return Some(&SERVICE_ACCOUNT_WITH_SECRETS);
         }
         let fits = |k: &&'static Kind| k.group == group && k.version == version && k.plural == plural;

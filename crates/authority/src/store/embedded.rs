@@ -85,6 +85,16 @@ impl Embedded {
         Self::start(disk, found).map_err(failed)
     }
 
+    /// A store in memory, gone when it is dropped: for throw-away worlds.
+    ///
+    /// # Errors
+    /// [`StoreError`] when its thread cannot be started.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let disk: Disk = Arc::new(redb::backends::InMemoryBackend::new());
+        let found = database::create(disk.clone())?;
+        Self::start(disk, found)
+    }
+
     /// A store on any storage: an existing one, or a fresh one on empty storage.
     #[cfg(test)]
     pub(super) fn on_disk(disk: Disk) -> Result<Self, StoreError> {

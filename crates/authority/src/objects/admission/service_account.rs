@@ -62,7 +62,7 @@ fn give_token(
     account: &Value,
 ) -> Result<(), ApiError> {
     let suffix = meta::suffix(Uuid::new_v4());
-    if registry.release().has(Gate::BoundTokenVolume) {
+    if registry.release.has(Gate::BoundTokenVolume) {
         inject::inject(pod, &suffix);
         return Ok(());
     }
