@@ -17,6 +17,8 @@ pub mod controllers;
 pub mod world;
 #[cfg(test)]
 mod world_tests;
+#[cfg(test)]
+mod year_tests;
 pub mod health;
 pub mod config;
 pub mod edge;
