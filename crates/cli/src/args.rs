@@ -3,6 +3,7 @@
 use crate::args_audit::Audit;
 use crate::args_key::Key;
 use crate::args_release::Emulation;
+use crate::args_revoke::Revoke;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -55,6 +56,11 @@ pub(crate) enum Token {
         after_help = "Example:\n  jeton token review < /var/run/secrets/kubernetes.io/serviceaccount/token"
     )]
     Review(Review),
+    /// Revoke one token, at once and until it would have expired. Others of its account stay valid.
+    #[command(
+        after_help = "Examples:\n  jeton token revoke --reason leaked < token\n  jeton token revoke --jti 0b1c… --until 2026-07-25T10:00:00Z"
+    )]
+    Revoke(Revoke),
 }
 
 #[derive(Debug, ClapArgs)]

@@ -6,6 +6,7 @@ mod args;
 mod args_audit;
 mod args_key;
 mod args_release;
+mod args_revoke;
 mod cmd;
 mod process;
 

@@ -74,7 +74,7 @@ pub fn explain(token: &str, now: UnixTime) -> Result<Explanation, NotAToken> {
     Ok(Explanation { claims: lines, outlook: outlook(&claims, now) })
 }
 
-fn parts(token: &str) -> Result<(Vec<u8>, Vec<u8>), NotAToken> {
+pub(crate) fn parts(token: &str) -> Result<(Vec<u8>, Vec<u8>), NotAToken> {
     let token = token.trim();
     if token.is_empty() {
         return Err(NotAToken::Empty);
@@ -228,6 +228,7 @@ pub fn refusal(words: &str, token: &str, now: UnixTime) -> (&'static str, String
             "the signature does not belong to this header and payload".to_owned(),
         ),
         ("audiences", "audience", format!("the token is for {:?}", claims.audiences)),
+        ("been revoked", "revocation", format!("jti {:?} stands in tokenrevocations.jeton.dev", claims.id)),
         ("not valid yet", "time", format!("nbf is {}", when(claims.not_before))),
         ("has expired", "time", format!("exp was {}", when(claims.expires))),
         ("in the future", "time", format!("iat is {}", when(claims.issued_at))),

@@ -25,3 +25,4 @@ pub mod deliver;
 pub mod verify;
 pub mod observe;
 pub mod explain;
+pub mod revoke;

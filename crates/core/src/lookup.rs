@@ -51,6 +51,8 @@ pub struct FoundTokenSecret {
 /// The objects a bound token must be held against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted<'a> {
+    /// The token's `jti`; empty: it has none, and cannot be revoked by it.
+    pub id: &'a str,
     /// Namespace of account, secret and pod.
     pub namespace: &'a str,
     /// Name of the account.
@@ -74,6 +76,8 @@ pub struct Snapshot {
     pub pod: Option<Found>,
     /// The Node.
     pub node: Option<Found>,
+    /// Whether this one token was revoked.
+    pub revoked: bool,
     /// For a legacy token: its Secret, read whole.
     pub token_secret: Option<FoundTokenSecret>,
 }

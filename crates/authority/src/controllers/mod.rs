@@ -12,6 +12,7 @@ pub mod legacy_tracking;
 pub mod custom_resource;
 pub mod events;
 pub mod legacy_cleaner;
+pub mod revocations;
 mod garbage;
 pub mod namespace;
 pub mod pod_gc;
@@ -86,6 +87,7 @@ pub fn spawn(registry: &Arc<Registry>, tokens: &Arc<Tokens>, settings: &Settings
     tokio::spawn(drive(registry.clone(), namespace::Namespaces(registry.clone())));
     tokio::spawn(custom_resource::run(registry.clone()));
     tokio::spawn(events::run(registry.clone()));
+    tokio::spawn(revocations::run(registry.clone(), tokens.policy.lifetimes.leeway));
     if has(Gate::CleanUp) {
         tokio::spawn(legacy_cleaner::run(registry.clone(), settings.clean_up_seconds));
     }

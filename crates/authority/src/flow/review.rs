@@ -10,6 +10,9 @@ use jeton_core::observe::Event;
 use jeton_core::verify::{Digest, Kind, Rejected, Verified, decide, open};
 use serde_json::Value;
 
+/// Where revocations of single tokens stand in the store, each under its token's `jti`.
+pub const REVOCATIONS: &str = "jeton.dev/tokenrevocations";
+
 /// Why a token is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -96,6 +99,7 @@ fn look_up(tokens: &Tokens, wanted: &Wanted<'_>) -> Snapshot {
             secret: get("core/secrets", wanted.namespace, wanted.secret),
             pod: get("core/pods", wanted.namespace, wanted.pod),
             node: get("core/nodes", "", wanted.node),
+            revoked: !wanted.id.is_empty() && view.find(REVOCATIONS, "", wanted.id).is_some(),
             token_secret: None,
         }
     })

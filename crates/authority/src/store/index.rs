@@ -95,12 +95,13 @@ impl View<'_> {
 
     /// The row of one object by its parts: a name that cannot be a key's finds nothing.
     pub fn find(&self, group_resource: &str, namespace: &str, name: &str) -> Option<IndexRow> {
+        let rows = self.0.resources.get(group_resource).filter(|rows| !rows.is_empty())?;
         // A stored key has one `/` here, so no other split of the same text can meet it.
         let mut rest = String::with_capacity(namespace.len() + 1 + name.len());
         rest.push_str(namespace);
         rest.push('/');
         rest.push_str(name);
-        self.0.resources.get(group_resource)?.get(rest.as_str()).map(|row| self.0.unpack(row))
+        rows.get(rest.as_str()).map(|row| self.0.unpack(row))
     }
 
     /// Whether an object exists.

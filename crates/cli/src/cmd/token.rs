@@ -15,6 +15,7 @@ pub(crate) fn run(command: &Token) -> Result<ExitCode, Failure> {
         Token::Create(args) => create(args),
         Token::Inspect(args) => inspect(args),
         Token::Review(args) => review(args),
+        Token::Revoke(args) => super::revoke::run(args),
     }
 }
 

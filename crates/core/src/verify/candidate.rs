@@ -158,6 +158,7 @@ impl Proven {
     pub fn wanted(&self) -> Wanted<'_> {
         match &self.0 {
             ProvenClaims::Bound(c) => Wanted {
+                id: &c.id,
                 namespace: &c.private.namespace,
                 account: &c.private.account.name,
                 secret: c.private.secret.as_ref().map(|r| r.name.as_str()),

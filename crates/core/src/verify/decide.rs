@@ -37,6 +37,9 @@ pub fn decide(
         ProvenClaims::Bound(c) => {
             let leeway = policy.lifetimes.leeway;
             binding::window(c, now, leeway)?;
+            if found.revoked {
+                return Err(Rejected::Revoked { id: c.id.clone() });
+            }
             let nodes = policy.release.has(Gate::NodeBindingValidation);
             binding::objects(c, found, nodes, now, leeway)?;
             Ok(Verified {

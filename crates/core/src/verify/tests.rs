@@ -77,6 +77,7 @@ fn pod_bound() -> Claims {
 fn live() -> Snapshot {
     let found = Some(Found { uid: UID, deletion: None });
     Snapshot {
+        revoked: false,
         account: found.clone(),
         pod: found.clone(),
         secret: found.clone(),

@@ -145,6 +145,12 @@ pub enum Rejected {
         /// Seconds forgiven.
         leeway: i64,
     },
+    /// This one token was revoked.
+    #[error("service account token {id:?} has been revoked")]
+    Revoked {
+        /// Its `jti`.
+        id: String,
+    },
     /// No account is named.
     #[error("resource name may not be empty")]
     NoAccountName,

@@ -26,6 +26,7 @@ mod service;
 mod service_account;
 mod signing_key;
 mod stateful_set;
+mod token_revocation;
 mod workload;
 
 use super::kind::Kind;
@@ -52,9 +53,10 @@ pub use service::SERVICE;
 pub use service_account::{ENFORCE_MOUNTABLE, SERVICE_ACCOUNT, SERVICE_ACCOUNT_WITH_SECRETS};
 pub use signing_key::SIGNING_KEY;
 pub use stateful_set::STATEFUL_SET;
+pub use token_revocation::TOKEN_REVOCATION;
 
 /// All of them, in the order discovery shows them.
-pub static ALL: [&Kind; 23] = [
+pub static ALL: [&Kind; 24] = [
     &CONFIG_MAP,
     &EVENT,
     &NAMESPACE,
@@ -78,4 +80,5 @@ pub static ALL: [&Kind; 23] = [
     &ROLE_BINDING,
     &ROLE,
     &SIGNING_KEY,
+    &TOKEN_REVOCATION,
 ];
