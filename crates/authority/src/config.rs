@@ -31,6 +31,8 @@ pub struct Config {
     pub extend: Option<bool>,
     /// `--emulated-version` and `--feature-gates`.
     pub release: Release,
+    /// `--token-uses`: whether it is remembered who uses which kind of token.
+    pub token_uses: bool,
     /// `--audit-log-…`; `None`: no audit log.
     pub audit: Option<audit::Settings>,
     /// `--legacy-service-account-token-clean-up-period` in seconds.
@@ -127,6 +129,7 @@ mod tests {
             max_token_seconds: 0,
             extend: None,
             release: Release::default(),
+            token_uses: true,
             audit: None,
             clean_up_seconds: jeton_core::legacy::CLEAN_UP_PERIOD_SECONDS,
             lifetimes: None,

@@ -10,6 +10,7 @@ use crate::metrics::{Attempt, Metrics, RequestLabels};
 use crate::objects::{Kind, kinds};
 use crate::request_info::{self, Query, RequestInfo, ResourcePath};
 use crate::status::ApiError;
+use crate::token_uses::Seen;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use http::request::Parts;
 use jeton_core::observe::{Annotation, Event, annotations, reviewed_annotations};
@@ -155,13 +156,14 @@ impl Exchange {
 
     /// Counts what happened to the token that came with the request, or that it is answered with.
     pub fn saw(&self, event: &Event<'_>) {
-        self.observer.metrics.token(event);
+        let seen = Seen::Presented(self.parts.headers.get(USER_AGENT));
+        self.observer.metrics.token(event, seen, self.observer.clock.now());
         self.annotate(|| annotations(event));
     }
 
     /// Counts what happened to the token in a TokenReview.
     pub fn saw_reviewed(&self, event: &Event<'_>) {
-        self.observer.metrics.token(event);
+        self.observer.metrics.token(event, Seen::Reviewed, self.observer.clock.now());
         self.annotate(|| reviewed_annotations(event));
     }
 

@@ -8,6 +8,7 @@ pub mod signer;
 pub mod flow;
 pub mod objects;
 pub mod request_info;
+pub mod token_uses;
 pub mod metrics;
 pub mod audit;
 pub mod exchange;

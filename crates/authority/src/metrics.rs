@@ -5,7 +5,9 @@
 //! happened; that comes in as values.
 
 use crate::store::Figures;
+use crate::token_uses::{Seen, TokenUses};
 use jeton_core::observe::{Counter, Event, counters};
+use jeton_core::time::UnixTime;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
@@ -66,6 +68,8 @@ pub struct Metrics {
     users: IntCounterVec,
     audit_lines: IntCounter,
     audit_lost: IntCounter,
+    /// Who uses which kind of token, where that is wanted.
+    pub uses: Option<TokenUses>,
 }
 
 impl Metrics {
@@ -111,7 +115,9 @@ impl Metrics {
             ),
             &["plugin"],
         )?;
+        let uses = TokenUses::new()?;
         let mut all: Vec<Box<dyn Collector>> = vec![
+            Box::new(uses.collector()),
             Box::new(requests.clone()),
             Box::new(request_seconds.clone()),
             Box::new(attempts.clone()),
@@ -136,11 +142,15 @@ impl Metrics {
             users,
             audit_lines,
             audit_lost: audit_errors.with_label_values(&["log"]),
+            uses: Some(uses),
         })
     }
 
     /// Counts what happened to a token.
-    pub fn token(&self, event: &Event<'_>) {
+    pub fn token(&self, event: &Event<'_>, seen: Seen<'_>, now: UnixTime) {
+        if let Some(uses) = &self.uses {
+            uses.note(event, seen, now);
+        }
         for counter in counters(event) {
             if let Some(counter) = self.tokens.get(counter as usize) {
                 counter.inc();

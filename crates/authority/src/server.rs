@@ -183,7 +183,9 @@ pub fn app(
 
 /// Counters, and the audit log where one is wanted.
 fn observer(config: &Config, store: &dyn Store, clock: &Clock) -> Result<Observer, StartError> {
-    let metrics = Arc::new(Metrics::new(store.figures())?);
+    let mut metrics = Metrics::new(store.figures())?;
+    metrics.uses = metrics.uses.filter(|_| config.token_uses);
+    let metrics = Arc::new(metrics);
     let audit = match &config.audit {
         Some(settings) => {
             let opened = AuditLog::open(settings.clone(), clock.clone(), metrics.clone());

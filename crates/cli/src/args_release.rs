@@ -1,10 +1,10 @@
-//! Which Kubernetes version a server behaves as.
+//! Which Kubernetes version a server behaves as, and whether it remembers uses of tokens.
 
 use crate::process::Failure;
 use clap::Args as ClapArgs;
 use jeton_core::release::Release;
 
-#[derive(Debug, Default, ClapArgs)]
+#[derive(Debug, ClapArgs)]
 pub(crate) struct Emulation {
     /// The Kubernetes version whose behaviour accounts, tokens and pods get: 1.15 to 1.36. The API itself stays that of
     /// the newest. Default: 1.36.
@@ -14,6 +14,9 @@ pub(crate) struct Emulation {
     /// or separated by commas.
     #[arg(long, value_name = "NAME=BOOL,…")]
     pub(crate) feature_gates: Vec<String>,
+    /// Remember who uses which kind of token: kubectl get tokenuses, and the metric jeton_token_uses_total.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) token_uses: bool,
 }
 
 impl Emulation {

@@ -6,6 +6,7 @@ mod body;
 mod decode;
 mod discovery;
 mod openid;
+mod token_uses;
 mod token_request;
 mod signing_keys;
 mod reviews;

@@ -4,12 +4,12 @@ use super::decode::{self, Validation};
 use super::negotiate::{self, View};
 use super::reply::Reply;
 use super::router::App;
-use super::watch;
+use super::{token_uses, watch};
 use crate::access::{escalation, node, node_restriction};
 use crate::exchange::Exchange;
 use crate::objects::delete::{DeleteOptions, Deleted, Propagation};
 use crate::objects::kind::text;
-use crate::objects::kinds::{NAMESPACE, POD};
+use crate::objects::kinds::{NAMESPACE, POD, TOKEN_USE};
 use crate::objects::selector::Selector;
 use crate::objects::{Kind, ListOptions, Part, Write, table};
 use crate::request_info::{Query, ResourcePath};
@@ -51,7 +51,9 @@ impl<'a> Request<'a> {
             return Err(ApiError::MethodNotAllowed);
         }
         let (code, value, warnings) = match (verb, self.path.name.as_str(), self.path.subresource.as_str()) {
-            ("watch", _, "") => return watch::open(self, view),
+            ("watch", _, "") if self.kind.stored_as != TOKEN_USE.stored_as => {
+                return watch::open(self, view);
+            }
             ("list", _, "") => {
                 let list = self.list(view)?;
                 return Reply::value(StatusCode::OK, &list, format);
@@ -101,11 +103,19 @@ impl<'a> Request<'a> {
     }
 
     fn get(&self) -> Result<Value, ApiError> {
-        tokio::task::block_in_place(|| self.app.registry.get(self.kind, self.namespace(), &self.path.name))
+        tokio::task::block_in_place(|| match self.kind.stored_as == TOKEN_USE.stored_as {
+            true => token_uses::get(self.app, self.namespace(), &self.path.name),
+            false => self.app.registry.get(self.kind, self.namespace(), &self.path.name),
+        })
     }
 
     fn list(&self, view: View) -> Result<Value, ApiError> {
         let selector = self.selector()?;
+        if self.kind.stored_as == TOKEN_USE.stored_as {
+            let items =
+                tokio::task::block_in_place(|| token_uses::list(self.app, self.namespace(), &selector))?;
+            return Ok(self.shown_list(items, json!({}), view));
+        }
         let limit = match self.query.get("limit") {
             None => 0,
             Some(text) => text.parse().map_err(|_| {

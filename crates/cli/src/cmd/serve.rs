@@ -18,6 +18,7 @@ pub(crate) fn run(args: &Serve) -> Result<ExitCode, Failure> {
         max_token_seconds: args.service_account_max_token_expiration,
         extend: args.service_account_extend_token_expiration,
         release: args.emulation.release()?,
+        token_uses: args.emulation.token_uses,
         audit: args.audit.settings()?,
         clean_up_seconds: args.legacy_service_account_token_clean_up_period,
         lifetimes: process::test_lifetimes()?,

@@ -20,6 +20,7 @@ pub(crate) fn run(args: &Up) -> Result<ExitCode, Failure> {
         max_token_seconds: 0,
         extend: None,
         release: args.emulation.release()?,
+        token_uses: args.emulation.token_uses,
         audit: args.audit.settings_or(args.data_dir.join("audit.log"))?,
         clean_up_seconds: CLEAN_UP_PERIOD_SECONDS,
         lifetimes: process::test_lifetimes()?,

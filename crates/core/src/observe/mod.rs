@@ -6,10 +6,12 @@
 mod event;
 mod metric;
 mod audit;
+mod usage;
 
 pub use audit::{Annotation, annotations, reviewed_annotations};
 pub use event::Event;
 pub use metric::{Counter, counters};
+pub use usage::{UseKind, family, stem};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use super::binding;
 use super::candidate::{Proven, ProvenClaims};
 use super::legacy;
-use super::verdict::{Rejected, Staleness, Verified};
+use super::verdict::{Kind, Rejected, Staleness, Verified};
 use crate::claims::Claims;
 use crate::ident::{ALL_ACCOUNTS_GROUP, AUTHENTICATED_GROUP, account_username};
 use crate::lookup::Snapshot;
@@ -54,6 +54,9 @@ pub fn decide(
                 staleness: staleness(c, now),
                 without_audience: own.is_empty(),
                 legacy: None,
+                kind: Kind::Bound,
+                issued_at: c.issued_at,
+                expires: c.expires,
             })
         }
         ProvenClaims::Legacy(c) => {
@@ -67,6 +70,9 @@ pub fn decide(
                 staleness: Staleness::NotExtended,
                 without_audience: own.is_empty(),
                 legacy: used,
+                kind: Kind::Legacy,
+                issued_at: None,
+                expires: None,
             })
         }
     }

@@ -45,6 +45,9 @@ pub struct Verified {
     pub(super) staleness: Staleness,
     pub(super) without_audience: bool,
     pub(super) legacy: Option<LegacyUse>,
+    pub(super) kind: Kind,
+    pub(super) issued_at: Option<i64>,
+    pub(super) expires: Option<i64>,
 }
 
 impl Verified {
@@ -71,6 +74,18 @@ impl Verified {
     /// The Secret it came from, for a legacy token.
     pub fn legacy(&self) -> Option<&LegacyUse> {
         self.legacy.as_ref()
+    }
+    /// What kind of token it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+    /// `iat`, seconds.
+    pub fn issued_at(&self) -> Option<i64> {
+        self.issued_at
+    }
+    /// `exp`, seconds; `None`: it has no end.
+    pub fn expires(&self) -> Option<i64> {
+        self.expires
     }
     /// Takes user and audiences out.
     pub fn into_answer(self) -> (UserInfo, Vec<String>) {

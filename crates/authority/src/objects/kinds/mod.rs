@@ -27,6 +27,7 @@ mod service_account;
 mod signing_key;
 mod stateful_set;
 mod token_revocation;
+mod token_use;
 mod workload;
 
 use super::kind::Kind;
@@ -54,9 +55,10 @@ pub use service_account::{ENFORCE_MOUNTABLE, SERVICE_ACCOUNT, SERVICE_ACCOUNT_WI
 pub use signing_key::SIGNING_KEY;
 pub use stateful_set::STATEFUL_SET;
 pub use token_revocation::TOKEN_REVOCATION;
+pub use token_use::TOKEN_USE;
 
 /// All of them, in the order discovery shows them.
-pub static ALL: [&Kind; 24] = [
+pub static ALL: [&Kind; 25] = [
     &CONFIG_MAP,
     &EVENT,
     &NAMESPACE,
@@ -81,4 +83,5 @@ pub static ALL: [&Kind; 24] = [
     &ROLE,
     &SIGNING_KEY,
     &TOKEN_REVOCATION,
+    &TOKEN_USE,
 ];
