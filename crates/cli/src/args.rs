@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// List or rotate the keys that sign tokens.
     #[command(subcommand)]
     Key(Key),
+    /// Find programs that will fail because they never read their token again. Read-only; needs nothing in the cluster.
+    #[command(subcommand)]
+    Doctor(crate::args_doctor::Doctor),
     /// Write the completion script of a shell to standard output.
     #[command(after_help = "Example:\n  jeton completion bash > /etc/bash_completion.d/jeton")]
     Completion {

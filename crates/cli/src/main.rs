@@ -7,6 +7,7 @@ mod args_audit;
 mod args_key;
 mod args_release;
 mod args_revoke;
+mod args_doctor;
 mod cmd;
 mod process;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Up(up) => cmd::up::run(&up),
         Command::Token(token) => cmd::token::run(&token),
         Command::Key(key) => cmd::key::run(&key),
+        Command::Doctor(doctor) => cmd::doctor::run(&doctor),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "jeton", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -5,3 +5,4 @@ pub(crate) mod revoke;
 pub(crate) mod serve;
 pub(crate) mod token;
 pub(crate) mod up;
+pub(crate) mod doctor;

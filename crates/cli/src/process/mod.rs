@@ -52,6 +52,15 @@ pub(crate) fn say(line: &str) -> Result<(), Failure> {
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| Failure::of(&e))
 }
 
+/// Writes a whole text to standard output. A reader that has seen enough (`| head`) is no error.
+pub(crate) fn write_out(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::of(&error)),
+        _ => Ok(()),
+    }
+}
+
 /// The system's clock.
 pub(crate) fn clock() -> Clock {
     Clock::new(|| {

@@ -1,0 +1,3 @@
+//! Gathers facts and judges nothing.
+
+pub mod audit;

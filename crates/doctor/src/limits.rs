@@ -1,0 +1,43 @@
+//! Named maxima, each with its unit: every byte that is read here is hostile.
+
+/// Longest line or JSON document element, in bytes, that is looked at; longer ones are skipped and counted.
+pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes read from a file at once.
+pub const BLOCK_BYTES: usize = 1024 * 1024;
+/// Blocks that wait for one worker.
+pub const BLOCKS_IN_FLIGHT: usize = 2;
+/// Most workers, whatever the machine has.
+pub const MAX_WORKERS: usize = 16;
+/// Envelopes inside envelopes.
+pub const MAX_ENVELOPE_DEPTH: usize = 4;
+/// (credential, client) pairs remembered by all workers together, about 500 bytes each. Beyond it the least suspicious are
+/// forgotten, and counted.
+pub const MAX_CREDENTIALS: usize = 200_000;
+/// Token requests remembered by all workers together, about 150 bytes each.
+pub const MAX_ISSUES: usize = 200_000;
+/// (address, client) pairs whose refusals are remembered.
+pub const MAX_REFUSALS: usize = 20_000;
+/// Deleted pods remembered.
+pub const MAX_DELETED_PODS: usize = 100_000;
+/// Places where an audit id can be remembered, to count a request once though its stages are written apart: 8 bytes each.
+pub const AUDIT_ID_SLOTS: usize = 1 << 20;
+/// Audit ids kept as evidence of one credential.
+pub const MAX_EVIDENCE: usize = 3;
+/// Source addresses kept of one credential.
+pub const MAX_ADDRESSES: usize = 4;
+/// Bytes kept of a name, an address or a User-Agent.
+pub const MAX_TEXT_BYTES: usize = 512;
+/// Records without a single audit event after which a file counts as something else.
+pub const PATIENCE_RECORDS: u64 = 100;
+/// Bytes of one file of the user's own knowledge.
+pub const MAX_KNOWLEDGE_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of one file of a bundle.
+pub const MAX_BUNDLE_FILE_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of one `/metrics` page.
+pub const MAX_METRICS_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes a Helm release may unpack to.
+pub const MAX_RELEASE_BYTES: u64 = 32 * 1024 * 1024;
+/// Objects of one page of a list.
+pub const PAGE_OBJECTS: usize = 500;
+/// Requests a second to a cluster.
+pub const REQUESTS_PER_SECOND: u32 = 5;

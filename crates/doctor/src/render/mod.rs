@@ -1,0 +1,37 @@
+//! A report as text. Nothing here judges.
+
+mod table;
+mod markdown;
+mod sarif;
+mod redact;
+
+pub use markdown::{markdown, split};
+pub use redact::redact;
+pub use sarif::sarif;
+pub use table::{summary, table};
+
+use crate::knowledge::texts::{Lang, fill, word};
+use crate::report::Report;
+
+/// Stable JSON, indented.
+pub fn json(report: &Report) -> String {
+    // Strings and numbers alone: it cannot fail.
+    let mut text = serde_json::to_string_pretty(report).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// A name of `jeton.dev` values in the language of the report.
+fn named(id: &str, lang: Lang) -> String {
+    word(id, lang).to_owned()
+}
+
+/// Lower-case name of a plain enum, as its JSON has it.
+fn plain<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// What a source cannot tell, in words.
+fn gap(id: &str, detail: &str, lang: Lang) -> String {
+    fill(word(id, lang), &[("detail", detail)])
+}

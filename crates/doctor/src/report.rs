@@ -1,0 +1,232 @@
+//! What is told: verdict, coverage, workloads, findings. Its JSON is stable (`-o json`).
+
+use serde::{Serialize, Serializer};
+
+/// A whole report.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// `jeton.dev/v1`.
+    pub api_version: &'static str,
+    /// `DoctorReport`.
+    pub kind: &'static str,
+    /// When it was made, RFC 3339.
+    pub generated: String,
+    /// The first line.
+    pub verdict: Verdict,
+    /// What could be seen.
+    pub coverage: Vec<Coverage>,
+    /// One row for each workload, account and client, by deadline.
+    pub workloads: Vec<Workload>,
+    /// What was found, the worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Workloads that will fail or fail already.
+    pub will_fail: usize,
+    /// When the first of them does, RFC 3339.
+    pub first_deadline: Option<String>,
+    /// Which one that is.
+    pub first_workload: Option<String>,
+    /// yes, no, unknown.
+    pub safe_to_disable_extension: &'static str,
+    /// Workloads that fail within an hour without the extension.
+    pub blockers: usize,
+    /// Workloads that look stale and recover by themselves after a refusal.
+    pub self_healing: usize,
+    /// Workloads that were seen to re-read.
+    pub fine: usize,
+    /// Workloads that were not seen long or well enough.
+    pub unknown: usize,
+    /// Workloads on tokens from Secrets, which the extension does not touch.
+    pub legacy: usize,
+}
+
+/// One source.
+#[derive(Clone, Debug, Serialize)]
+pub struct Coverage {
+    /// File or cluster.
+    pub source: String,
+    /// From and to, RFC 3339.
+    pub window: Option<Window>,
+    /// Records understood.
+    pub read: u64,
+    /// Records passed over.
+    pub skipped: u64,
+    /// What it cannot tell: ids of gaps with their detail.
+    pub missing: Vec<Gap>,
+    /// Why it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// From and to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Window {
+    /// First moment.
+    pub from: String,
+    /// Last moment.
+    pub to: String,
+}
+
+/// A gap.
+#[derive(Clone, Debug, Serialize)]
+pub struct Gap {
+    /// Its id.
+    pub id: &'static str,
+    /// Its detail.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// What a workload is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Refused already.
+    Expired,
+    /// Uses a token that it should have replaced.
+    Stale,
+    /// Not seen long or well enough.
+    Unknown,
+    /// Uses a token from a Secret.
+    Legacy,
+    /// Was seen to replace its token.
+    Fresh,
+}
+
+/// How a deadline is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeadlineKind {
+    /// From the issue time and a lifetime that is known.
+    Exact,
+    /// With an assumption in it.
+    Estimated,
+    /// There is none.
+    None,
+}
+
+/// How sure a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// A guess.
+    Low,
+    /// One assumption in it.
+    Medium,
+    /// Seen.
+    High,
+}
+
+/// One row.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Workload {
+    /// Namespace.
+    pub namespace: String,
+    /// Account.
+    pub service_account: String,
+    /// Owner as `kind/name`; empty when no pod is known.
+    pub owner: String,
+    /// Pods.
+    pub pods: Vec<String>,
+    /// Container, where only one can be meant.
+    pub container: Option<String>,
+    /// State.
+    pub state: State,
+    /// Client.
+    pub client: ClientRow,
+    /// RFC 3339.
+    pub deadline: Option<String>,
+    /// How it is known.
+    pub deadline_kind: DeadlineKind,
+    /// Why, as an id of the texts.
+    pub cause: &'static str,
+    /// How sure.
+    pub confidence: Confidence,
+    /// Requests.
+    pub uses: u64,
+    /// RFC 3339.
+    pub first_seen: Option<String>,
+    /// RFC 3339.
+    pub last_seen: Option<String>,
+    /// Ids of its findings.
+    pub findings: Vec<String>,
+    /// Labels of its pods, to split reports by.
+    #[serde(skip)]
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// The client of a row.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientRow {
+    /// Library or program.
+    pub name: String,
+    /// Its version.
+    pub version: Option<String>,
+    /// As it was sent.
+    pub user_agent: String,
+    /// When it reads its token again.
+    #[serde(serialize_with = "shown")]
+    pub token_reload: crate::knowledge::reload::Reload,
+    /// When it reads its CA bundle again.
+    pub ca_reload: String,
+    /// user-agent, or none.
+    pub found_by: &'static str,
+}
+
+fn shown<S: Serializer>(value: &crate::knowledge::reload::Reload, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// How bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Fails, or will.
+    Critical,
+    /// Needs a decision.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+/// One finding.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// The same for the same thing in every run.
+    pub id: String,
+    /// Its rule.
+    pub rule: &'static str,
+    /// How bad.
+    pub severity: Severity,
+    /// What was found, in the language of the report.
+    pub title: String,
+    /// Namespace, owner and account; or the object.
+    pub workload: String,
+    /// What it rests on.
+    pub evidence: Evidence,
+    /// What to do, in the language of the report.
+    pub remedy: String,
+    /// Official pages.
+    pub links: Vec<String>,
+}
+
+/// What a finding rests on.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Evidence {
+    /// Requests.
+    #[serde(rename = "auditIDs")]
+    pub audit_ids: Vec<String>,
+    /// Tokens by `jti`.
+    #[serde(rename = "credentialIDs")]
+    pub credential_ids: Vec<String>,
+    /// Objects.
+    pub objects: Vec<String>,
+}

@@ -1,0 +1,167 @@
+//! Facts that belong together: one case for each workload, account and client.
+
+use crate::facts::{Account, Facts, Pod, Refusal, Use};
+use crate::knowledge::{Client, Knowledge};
+use crate::report::Confidence;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Seconds after its last accepted request in which a refusal is surely of the same client.
+const SURE_SECONDS: i64 = 2 * 3600;
+
+/// Everything known of one row.
+#[derive(Debug)]
+pub struct Case<'f> {
+    /// Account.
+    pub account: Account,
+    /// `kind/name`, or empty.
+    pub owner: String,
+    /// As it was sent.
+    pub user_agent: String,
+    /// What is known of it.
+    pub client: Client,
+    /// Whether any request was seen.
+    pub seen: bool,
+    /// Uses.
+    pub uses: Vec<&'f Use>,
+    /// Refusals that are mapped back to it.
+    pub refused: Vec<(&'f Refusal, Confidence)>,
+    /// Pods, where a cluster was asked.
+    pub pods: Vec<&'f Pod>,
+    /// Names of pods, from any source.
+    pub pod_names: BTreeSet<String>,
+    /// Only token of a Secret.
+    pub legacy: bool,
+}
+
+/// Sorts facts into cases, and gives back the refusals that belong to none.
+pub fn cases<'f>(facts: &'f Facts, knowledge: &Knowledge) -> (Vec<Case<'f>>, Vec<&'f Refusal>) {
+    let pods: BTreeMap<&str, &Pod> =
+        facts.clusters.iter().flat_map(|c| &c.pods).map(|pod| (pod.uid.as_str(), pod)).collect();
+    let mut found: BTreeMap<(Account, String, String, bool), Case<'f>> = BTreeMap::new();
+    for one in &facts.uses {
+        let pod = one.pod.as_ref().and_then(|(_, uid)| pods.get(uid.as_str()).copied());
+        let guess = || one.pod.as_ref().map(|(name, _)| owner_of(name)).unwrap_or_default();
+        let owner = pod.map_or_else(guess, |pod| pod.owner.clone());
+        let key = (one.account.clone(), owner.clone(), one.user_agent.clone(), one.legacy.is_some());
+        let case = found.entry(key).or_insert_with(|| Case {
+            account: one.account.clone(),
+            owner,
+            user_agent: one.user_agent.clone(),
+            client: knowledge.client(&one.user_agent),
+            seen: true,
+            uses: Vec::new(),
+            refused: Vec::new(),
+            pods: Vec::new(),
+            pod_names: BTreeSet::new(),
+            legacy: one.legacy.is_some(),
+        });
+        case.uses.push(one);
+        case.pod_names.extend(one.pod.iter().map(|(name, _)| name.clone()));
+        if let Some(pod) = pod
+            && !case.pods.iter().any(|known| known.uid == pod.uid)
+        {
+            case.pods.push(pod);
+        }
+    }
+    let mut cases: Vec<Case<'f>> = found.into_values().collect();
+    let lost = map_back(facts, &mut cases);
+    unseen(facts, &mut cases);
+    (cases, lost)
+}
+
+/// Gives refusals without a name to the one case that used the same address and client before.
+fn map_back<'f>(facts: &'f Facts, cases: &mut [Case<'f>]) -> Vec<&'f Refusal> {
+    let mut lost = Vec::new();
+    for refusal in &facts.refusals {
+        let fits = |one: &Use| {
+            one.user_agent == refusal.user_agent
+                && one.addresses.contains(&refusal.address)
+                && !gone_before(facts, one, refusal)
+        };
+        let mut owners: Vec<usize> = Vec::new();
+        for (at, case) in cases.iter().enumerate() {
+            if case.uses.iter().any(|one| fits(one)) {
+                owners.push(at);
+            }
+        }
+        let [one] = owners.as_slice() else {
+            lost.push(refusal);
+            continue;
+        };
+        let case = &mut cases[*one];
+        let last = case.uses.iter().filter(|u| fits(u)).filter_map(|u| u.last).max();
+        let near = last.is_some_and(|last| refusal.first.seconds() - last.seconds() <= SURE_SECONDS);
+        let pods: BTreeSet<_> = case.uses.iter().filter(|u| fits(u)).map(|u| &u.pod).collect();
+        let sure = match (near, pods.len()) {
+            (true, 1) => Confidence::High,
+            (true, _) | (_, 1) => Confidence::Medium,
+            _ => Confidence::Low,
+        };
+        case.refused.push((refusal, sure));
+    }
+    lost
+}
+
+/// A deleted pod's token is refused, as it should be.
+fn gone_before(facts: &Facts, one: &Use, refusal: &Refusal) -> bool {
+    deleted(facts, one).is_some_and(|at| at <= refusal.first)
+}
+
+/// When the pod of a use was deleted, if that was after its last use.
+pub fn deleted(facts: &Facts, one: &Use) -> Option<jeton_core::time::UnixTime> {
+    let (name, _) = one.pod.as_ref()?;
+    let at = facts.deleted.get(&(one.account.namespace.clone(), name.clone())).copied()?;
+    (one.last? <= at.plus_seconds(60)).then_some(at)
+}
+
+/// Workloads that a cluster holds and no log tells of.
+fn unseen<'f>(facts: &'f Facts, cases: &mut Vec<Case<'f>>) {
+    let known: BTreeSet<&str> = cases.iter().flat_map(|c| &c.pods).map(|pod| pod.uid.as_str()).collect();
+    let mut found: BTreeMap<(Account, String), Case<'f>> = BTreeMap::new();
+    for pod in facts.clusters.iter().flat_map(|c| &c.pods) {
+        if known.contains(pod.uid.as_str()) || pod.tokens.is_empty() {
+            continue;
+        }
+        let account = Account { namespace: pod.namespace.clone(), name: pod.account.clone() };
+        let case = found.entry((account.clone(), pod.owner.clone())).or_insert_with(|| Case {
+            account,
+            owner: pod.owner.clone(),
+            user_agent: String::new(),
+            client: Client::unknown(),
+            seen: false,
+            uses: Vec::new(),
+            refused: Vec::new(),
+            pods: Vec::new(),
+            pod_names: BTreeSet::new(),
+            legacy: false,
+        });
+        case.pod_names.insert(pod.name.clone());
+        case.pods.push(pod);
+    }
+    cases.extend(found.into_values());
+}
+
+/// Letters that generated names are made of. Kubernetes 1.36: apimachinery/pkg/util/rand.
+fn is_generated(part: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
+    lengths.contains(&part.len()) && part.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
+}
+
+/// The owner that a pod's name suggests.
+fn owner_of(pod: &str) -> String {
+    let Some((rest, last)) = pod.rsplit_once('-') else { return format!("Pod/{pod}") };
+    if is_generated(last, 5..=5) {
+        return match rest.rsplit_once('-') {
+            Some((name, hash)) if is_generated(hash, 6..=10) && !hash.bytes().all(|b| b.is_ascii_digit()) => {
+                format!("Deployment/{name}")
+            }
+            Some((name, minutes)) if minutes.len() == 8 && minutes.bytes().all(|b| b.is_ascii_digit()) => {
+                format!("CronJob/{name}")
+            }
+            _ => format!("Workload/{rest}"),
+        };
+    }
+    if !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()) {
+        return format!("StatefulSet/{rest}");
+    }
+    format!("Pod/{pod}")
+}
