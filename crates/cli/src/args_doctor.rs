@@ -1,5 +1,6 @@
 //! What can be typed after `jeton doctor`.
 
+use crate::args_doctor_cluster::{ClusterArgs, CollectArgs, RbacArgs};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -16,11 +17,24 @@ pub(crate) enum Doctor {
     /// Report on a small log that comes with the program. No cluster is needed.
     #[command(after_help = "Examples:\n  jeton doctor demo\n  jeton doctor demo --lang zh -o markdown")]
     Demo(Demo),
-    /// Print the roles that `doctor cluster` needs.
+    /// Ask clusters who gets tokens how, and what their API servers counted. Reads only.
+    ///
+    /// Exit 0: nothing at or above --fail-on; 1: findings; 2: a cluster could not be read and --require asks for it.
     #[command(
-        after_help = "Examples:\n  jeton doctor rbac | kubectl apply -f -\n  jeton doctor rbac --secrets"
+        after_help = "Examples:\n  jeton doctor cluster\n  jeton doctor cluster --context prod-a --context prod-b -o json\n  jeton doctor cluster --from bundle.json"
     )]
-    Rbac(Rbac),
+    Cluster(ClusterArgs),
+    /// Write what `cluster` would look at into a bundle that holds no value of a token or Secret. Exit 2: no cluster could
+    /// be read.
+    #[command(
+        after_help = "Examples:\n  jeton doctor collect --out bundle.json\n  jeton doctor collect --out ./bundles/ --context prod-a"
+    )]
+    Collect(CollectArgs),
+    /// Print the rights that `cluster` and `collect` use, as manifests.
+    #[command(
+        after_help = "Examples:\n  jeton doctor rbac | kubectl apply -f -\n  jeton doctor rbac --with-secrets | kubectl apply -f -"
+    )]
+    Rbac(RbacArgs),
 }
 
 #[derive(Debug, Args)]
@@ -42,13 +56,6 @@ pub(crate) struct Audit {
 pub(crate) struct Demo {
     #[command(flatten)]
     pub(crate) common: Common,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Rbac {
-    /// Also print the optional role that reads Secrets, and what it adds.
-    #[arg(long)]
-    pub(crate) secrets: bool,
 }
 
 /// What every report has.

@@ -8,6 +8,7 @@ mod args_key;
 mod args_release;
 mod args_revoke;
 mod args_doctor;
+mod args_doctor_cluster;
 mod cmd;
 mod process;
 

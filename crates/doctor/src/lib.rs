@@ -15,3 +15,4 @@ pub mod collect;
 pub mod report;
 pub mod rules;
 pub mod render;
+pub mod rbac;

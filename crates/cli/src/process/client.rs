@@ -52,7 +52,7 @@ pub(crate) fn find(flag: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     })
 }
 
-fn failed(message: impl Into<String>) -> Failure {
+pub(super) fn failed(message: impl Into<String>) -> Failure {
     Failure { code: 1, message: message.into() }
 }
 
@@ -66,13 +66,13 @@ pub(crate) fn expect(code: u16, answer: Value) -> Result<Value, Failure> {
 }
 
 /// One entry of a list by name.
-fn named<'a>(config: &'a Value, list: &str, name: &str, member: &str) -> &'a Value {
+pub(super) fn named<'a>(config: &'a Value, list: &str, name: &str, member: &str) -> &'a Value {
     let all = config[list].as_array().into_iter().flatten();
     all.filter(|e| e["name"] == name).map(|e| &e[member]).next().unwrap_or(&Value::Null)
 }
 
 /// Inline data, or the content of a file relative to the kubeconfig.
-fn data(entry: &Value, key: &str, base: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub(super) fn data(entry: &Value, key: &str, base: &Path) -> Result<Option<Vec<u8>>, Failure> {
     if let Some(text) = entry[format!("{key}-data")].as_str() {
         return STANDARD
             .decode(text)
@@ -157,7 +157,7 @@ impl Client {
     }
 }
 
-fn address(server: &str) -> Result<(String, u16), Failure> {
+pub(super) fn address(server: &str) -> Result<(String, u16), Failure> {
     let uri: hyper::Uri =
         server.parse().map_err(|_| failed(format!("kubeconfig: server {server:?} is no URL")))?;
     match (uri.scheme_str(), uri.host()) {
@@ -169,7 +169,7 @@ fn address(server: &str) -> Result<(String, u16), Failure> {
     }
 }
 
-fn tls(cluster: &Value, user: &Value, base: &Path) -> Result<ClientConfig, Failure> {
+pub(super) fn tls(cluster: &Value, user: &Value, base: &Path) -> Result<ClientConfig, Failure> {
     let bad = |what: &str| failed(format!("kubeconfig: {what} cannot be used"));
     let mut roots = RootCertStore::empty();
     let ca = data(cluster, "certificate-authority", base)?

@@ -1,6 +1,8 @@
 //! The one place that touches the process: clock, environment, signals, standard streams.
 
 pub(crate) mod client;
+mod exec_plugin;
+pub(crate) mod cluster_api;
 
 use crate::args::{Common, LogFormat};
 use jeton_authority::clock::Clock;
@@ -34,6 +36,11 @@ impl Failure {
         Self { code: 1, message }
     }
 
+    /// The same, with the file it is about.
+    pub(crate) fn at(self, path: &std::path::Path) -> Self {
+        Self { code: self.code, message: format!("{}: {}", path.display(), self.message) }
+    }
+
     /// Misuse of the command line or environment.
     pub(crate) fn misuse(message: impl Into<String>) -> Self {
         Self { code: 64, message: message.into() }
@@ -44,6 +51,12 @@ impl Failure {
 pub(crate) fn complain(failure: &Failure) {
     // Nobody is left to tell when standard error is closed.
     let _ = writeln!(std::io::stderr(), "error: {}", failure.message);
+}
+
+/// Tells something on the way, on standard error.
+pub(crate) fn note(line: &str) {
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Writes one line to standard output, at once.

@@ -1,3 +1,5 @@
 //! Gathers facts and judges nothing.
 
 pub mod audit;
+pub mod cluster;
+pub mod bundle;

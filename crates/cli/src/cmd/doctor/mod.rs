@@ -2,7 +2,7 @@
 
 mod audit;
 mod output;
-mod rbac;
+mod cluster;
 
 use crate::args_doctor::Doctor;
 use crate::process::Failure;
@@ -12,6 +12,8 @@ pub(crate) fn run(doctor: &Doctor) -> Result<ExitCode, Failure> {
     match doctor {
         Doctor::Audit(args) => audit::run(args),
         Doctor::Demo(args) => audit::demo(args),
-        Doctor::Rbac(args) => rbac::run(args),
+        Doctor::Cluster(args) => cluster::run(args),
+        Doctor::Collect(args) => cluster::collect(args),
+        Doctor::Rbac(args) => cluster::rbac(args),
     }
 }
