@@ -147,3 +147,43 @@ fn get_delete_whoami_and_raw() {
     assert!(lab.run(&["version"]).contains("v1.36"));
     assert!(Path::new(&lab.server.kubeconfig).exists());
 }
+
+/// A command, and a fragment that its output must hold; each row sees what the rows before it left.
+const TABLE: &[(&str, &str)] = &[
+    ("create sa builder", "serviceaccount/builder created"),
+    ("create role reader --verb=get --resource=pods", "role.rbac.authorization.k8s.io/reader created"),
+    ("create rolebinding r --role=reader --serviceaccount=default:builder", "/r created"),
+    ("create clusterrole cr --verb=list --resource=nodes", "/cr created"),
+    ("create clusterrolebinding crb --clusterrole=cr --user=ann", "/crb created"),
+    ("create secret generic s --from-literal=a=b", "secret/s created"),
+    ("create deployment d --image=i", "deployment.apps/d created"),
+    ("create job j --image=i", "job.batch/j created"),
+    ("create service clusterip svc --tcp=80", "service/svc created"),
+    ("label sa builder team=a", "serviceaccount/builder labeled"),
+    ("annotate sa builder note=b", "serviceaccount/builder annotated"),
+    ("get sa -l team=a -o name", "serviceaccount/builder"),
+    ("get sa builder -o yaml", "note: b"),
+    ("get sa builder -o wide", "builder"),
+    ("get sa builder -o custom-columns=N:.metadata.name", "builder"),
+    (r#"patch sa builder --type=merge -p {"metadata":{"labels":{"p":"1"}}}"#, "patched"),
+    (r#"patch sa builder --type=json -p [{"op":"remove","path":"/metadata/labels/p"}]"#, "patched"),
+    (r#"patch sa builder --type=strategic -p {"metadata":{"labels":{"q":"2"}}}"#, "patched"),
+    ("get sa builder -o jsonpath={.metadata.labels}", r#"{"q":"2","team":"a"}"#),
+    ("describe sa builder", "Name:"),
+    ("auth can-i get pods --as=system:serviceaccount:default:builder", "yes"),
+    ("auth can-i --list", "*.*"),
+    ("api-resources", "serviceaccounts"),
+    ("api-versions", "rbac.authorization.k8s.io/v1"),
+    ("explain sa.secrets", "FIELD: secrets"),
+    ("delete sa builder --wait=false", "deleted"),
+];
+
+#[test]
+fn each_command_of_the_table_answers() {
+    let lab = Lab::new();
+    for (command, fragment) in TABLE {
+        let args: Vec<&str> = command.split(' ').collect();
+        let out = lab.run(&args);
+        assert!(out.contains(fragment), "kubectl {command}: no {fragment:?} in {out}");
+    }
+}
