@@ -2,7 +2,7 @@
 //!
 //! Invariant: a check that did not run is never counted as passed, and the exit code follows the counts.
 
-use crate::{console, tidy, tools, workspace};
+use crate::{console, generate, tidy, tools, workspace};
 use std::io::{BufRead, BufReader};
 use std::process::{ExitCode, Stdio};
 use std::time::Instant;
@@ -38,7 +38,7 @@ impl Count {
 /// A chore by name, and how to run it.
 type Chore = (&'static str, fn() -> Result<Count, String>);
 
-const CHORES: [Chore; 7] = [
+const CHORES: [Chore; 8] = [
     ("format (cargo fmt --check)", || cargo(&["fmt", "--all", "--check"])),
     ("rules (cargo xtask tidy)", || tidy::chore().map(|code| Count::one(code == ExitCode::SUCCESS))),
     ("lints (cargo clippy)", || {
@@ -46,6 +46,9 @@ const CHORES: [Chore; 7] = [
         cargo(&[&all[..], &["--", "-D", "warnings"]].concat())
     }),
     ("the binary that the tests start (cargo build)", || cargo(&["build", "--locked", "-p", "jeton"])),
+    ("generated pages (cargo xtask generate --check)", || {
+        generate::chore(true).map(|code| Count::one(code == ExitCode::SUCCESS))
+    }),
     ("tests (cargo test)", || tests(&["test", "--workspace", "--locked", "--no-fail-fast"])),
     ("real kubectl (go build, cargo test)", kubectl),
     ("real Prometheus (apt-get install, cargo test)", prometheus),

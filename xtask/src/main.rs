@@ -9,6 +9,7 @@ mod workspace;
 mod source;
 mod tidy;
 mod tools;
+mod generate;
 mod check;
 mod dist;
 mod bench;
@@ -38,6 +39,12 @@ enum Chore {
     },
     /// Check the rules that no compiler checks: module order, file length, crate walls, leftovers.
     Tidy,
+    /// Write the pages of the reference that come from code.
+    Generate {
+        /// Write nothing; exit 1 when a page is out of date.
+        #[arg(long)]
+        check: bool,
+    },
     /// Measure speed and size and print ratios: `bench`, or some of its parts, `bench issue review scale delete`;
     /// `-o json` for programs. Exit 1: a target was missed.
     Bench {
@@ -52,6 +59,7 @@ fn main() -> ExitCode {
         Chore::Test | Chore::Ci => check::everything(),
         Chore::Dist { target } => dist::chore(target.as_deref()),
         Chore::Tidy => tidy::chore(),
+        Chore::Generate { check } => generate::chore(check),
         Chore::Bench { arguments } => bench::chore(&arguments),
     };
     outcome.unwrap_or_else(|message| {

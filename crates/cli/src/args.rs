@@ -4,6 +4,7 @@ use crate::args_audit::Audit;
 use crate::args_key::Key;
 use crate::args_release::Emulation;
 use crate::args_revoke::Revoke;
+use crate::reference::Page;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,6 +41,12 @@ pub(crate) enum Command {
     Completion {
         /// Which shell.
         shell: clap_complete::Shell,
+    },
+    /// Print a page of the reference that comes from this program itself.
+    #[command(hide = true)]
+    Reference {
+        /// Which page.
+        page: Page,
     },
 }
 

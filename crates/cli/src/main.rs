@@ -11,6 +11,7 @@ mod args_doctor;
 mod args_doctor_cluster;
 mod cmd;
 mod process;
+mod reference;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser, error::ErrorKind};
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Args::command(), "jeton", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Reference { page } => reference::run(page),
     };
     outcome.unwrap_or_else(|failure| {
         process::complain(&failure);

@@ -173,19 +173,29 @@ pub async fn ensure(registry: &Registry) -> Result<(), ApiError> {
     for name in NAMESPACES {
         put_right(registry, &NAMESPACE, "", json!({"metadata": {"name": name}}), |_, _| true).await?;
     }
-    let mut names: Vec<&str> = GRANTS.iter().map(|(role, ..)| *role).collect();
-    names.dedup();
-    for name in names {
+    for role in roles() {
         let same = |old: &Value, new: &Value| old["rules"] == new["rules"];
-        put_right(registry, &CLUSTER_ROLE, "", role(name), same).await?;
+        put_right(registry, &CLUSTER_ROLE, "", role, same).await?;
     }
-    let mut names: Vec<&str> = BINDINGS.iter().map(|(role, _)| *role).collect();
-    names.dedup();
-    for name in names {
+    for binding in bindings() {
         let same = |old: &Value, new: &Value| old["subjects"] == new["subjects"];
-        put_right(registry, &CLUSTER_ROLE_BINDING, "", binding(name), same).await?;
+        put_right(registry, &CLUSTER_ROLE_BINDING, "", binding, same).await?;
     }
     Ok(())
+}
+
+/// The cluster roles of a fresh server, as objects.
+pub fn roles() -> Vec<Value> {
+    let mut names: Vec<&str> = GRANTS.iter().map(|(role, ..)| *role).collect();
+    names.dedup();
+    names.into_iter().map(role).collect()
+}
+
+/// The cluster role bindings of a fresh server, as objects.
+pub fn bindings() -> Vec<Value> {
+    let mut names: Vec<&str> = BINDINGS.iter().map(|(role, _)| *role).collect();
+    names.dedup();
+    names.into_iter().map(binding).collect()
 }
 
 /// Says where this server is: the service `kubernetes` and its slice. The service has no address of its own, for there
