@@ -7,7 +7,8 @@ use crate::workspace::File;
 use std::collections::BTreeMap;
 
 /// Crates whose top-level modules keep this order.
-const ORDERED: [&str; 3] = ["crates/core", "crates/schema", "crates/authority"];
+const ORDERED: [&str; 6] =
+    ["crates/core", "crates/schema", "crates/authority", "crates/client", "crates/node", "crates/doctor"];
 
 /// Modules that import a later one.
 pub(super) fn check(files: &[File]) -> Vec<Problem> {
