@@ -39,13 +39,20 @@ pub struct Outlook {
     pub recovered: bool,
 }
 
+/// Namespace and name of an account, and a node.
+type Place<'f> = (&'f str, &'f str, &'f str);
+
 /// What is known across all cases.
 #[allow(missing_debug_implementations)] // facts have their own
 pub struct Index<'f> {
     facts: &'f Facts,
     issues: BTreeMap<&'f str, &'f Issue>,
+    /// When tokens were handed out for a pod, by its uid.
+    issued_for: BTreeMap<&'f str, Vec<UnixTime>>,
+    /// When tokens were handed out for an account on a node, where the log does not tell the pod.
+    issued_on: BTreeMap<Place<'f>, Vec<UnixTime>>,
     by_pod: BTreeMap<&'f str, Vec<&'f Use>>,
-    pods_of: BTreeMap<(&'f str, &'f str, &'f str), BTreeSet<&'f str>>,
+    pods_of: BTreeMap<Place<'f>, BTreeSet<&'f str>>,
     /// The extension is on: an annotation was seen.
     pub extension_seen: bool,
 }
@@ -54,6 +61,16 @@ impl<'f> Index<'f> {
     /// Sorts facts for look-ups.
     pub fn new(facts: &'f Facts) -> Self {
         let issues = facts.issues.iter().map(|issue| (issue.credential.as_str(), issue)).collect();
+        let mut issued_for: BTreeMap<&str, Vec<UnixTime>> = BTreeMap::new();
+        let mut issued_on: BTreeMap<Place<'_>, Vec<UnixTime>> = BTreeMap::new();
+        for issue in &facts.issues {
+            if let Some(uid) = &issue.pod_uid {
+                issued_for.entry(uid).or_default().push(issue.at);
+            } else if let Some(node) = &issue.node {
+                let place = (issue.account.namespace.as_str(), issue.account.name.as_str(), node.as_str());
+                issued_on.entry(place).or_default().push(issue.at);
+            }
+        }
         let mut by_pod: BTreeMap<&str, Vec<&Use>> = BTreeMap::new();
         let mut pods_of: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
         for one in &facts.uses {
@@ -65,7 +82,7 @@ impl<'f> Index<'f> {
             }
         }
         let extension_seen = facts.uses.iter().any(|one| one.stale.is_some());
-        Self { facts, issues, by_pod, pods_of, extension_seen }
+        Self { facts, issues, issued_for, issued_on, by_pod, pods_of, extension_seen }
     }
 
     fn issue(&self, one: &Use) -> Option<&'f Issue> {
@@ -85,11 +102,9 @@ impl<'f> Index<'f> {
         let node = one.node.as_deref().unwrap_or("");
         let key = (one.account.namespace.as_str(), one.account.name.as_str(), node);
         let alone = !node.is_empty() && self.pods_of.get(&key).is_some_and(|pods| pods.len() == 1);
-        let issued = self.facts.issues.iter().filter(|issue| match &issue.pod_uid {
-            Some(bound) => bound == uid,
-            None => alone && issue.account == one.account && issue.node.as_deref() == Some(node),
-        });
-        issued.map(|issue| issue.at).filter(|at| *at > own).chain(used).min()
+        let for_pod = self.issued_for.get(uid.as_str()).into_iter().flatten();
+        let on_node = self.issued_on.get(&key).filter(|_| alone).into_iter().flatten();
+        for_pod.chain(on_node).copied().filter(|at| *at > own).chain(used).min()
     }
 }
 
@@ -135,7 +150,7 @@ fn kept_using(one: &Use, threshold: UnixTime) -> bool {
 fn proof(index: &Index<'_>, case: &Case<'_>, one: &Use) -> Option<Proof> {
     let issue = index.issue(one);
     let newer = index.newer(one);
-    let cause = |newer: Option<UnixTime>| match (newer, one.last, index.facts.issues.is_empty()) {
+    let cause = |newer: Option<UnixTime>| match (newer, one.last, index.issues.is_empty()) {
         (Some(newer), Some(last), _) if newer.plus_seconds(GRACE_SECONDS) < last => "client",
         (None, _, false) if issue.is_some() => "kubelet",
         _ => "client-likely",
@@ -282,10 +297,10 @@ fn expired(case: &Case<'_>, result: &mut Outlook) {
     (result.deadline, result.kind) = (Some(refusal.first), DeadlineKind::Exact);
 }
 
-/// Refused, and accepted with a newer token soon afterwards.
+/// Refused, and afterwards accepted with a token that it had not used before.
 fn recovered(case: &Case<'_>) -> bool {
-    let accepted = case.uses.iter().filter_map(|one| one.last).max();
-    case.refused.iter().any(|(refusal, _)| accepted.is_some_and(|at| at > refusal.last))
+    let newest = case.uses.iter().filter_map(|one| one.first).max();
+    case.refused.iter().any(|(refusal, _)| newest.is_some_and(|at| at > refusal.first))
         || (case.client.token_reload == Reload::After401 && case.refused.is_empty())
 }
 
