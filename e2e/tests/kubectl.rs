@@ -175,7 +175,14 @@ const TABLE: &[(&str, &str)] = &[
     ("api-resources", "serviceaccounts"),
     ("api-versions", "rbac.authorization.k8s.io/v1"),
     ("explain sa.secrets", "FIELD: secrets"),
-    ("delete sa builder --wait=false", "deleted"),
+    ("delete sa builder", "deleted"),
+    ("create deployment freed --image=none", "created"),
+    ("delete deployment freed --cascade=orphan", "deleted"),
+    ("create deployment last --image=none", "created"),
+    ("delete deployment last --cascade=foreground", "deleted"),
+    ("auth can-i impersonate users", "yes"),
+    ("get endpointslices kubernetes -o name", "endpointslice.discovery.k8s.io/kubernetes"),
+    ("get --raw /openapi/v3", "apis/apps/v1"),
 ];
 
 #[test]
