@@ -104,10 +104,14 @@ impl Registry {
         if known.0 == change {
             return known.1.clone();
         }
-        let own = custom::kinds(self).unwrap_or_else(|error| {
-            tracing::error!(error = error.message(), "definitions of kinds cannot be read");
-            Vec::new()
-        });
+        let own = match custom::kinds(self) {
+            Ok(own) => own,
+            Err(error) => {
+                // The next request reads them again.
+                tracing::error!(error = error.message(), "definitions of kinds cannot be read");
+                return if known.1.is_empty() { Arc::new(kinds::ALL.to_vec()) } else { known.1.clone() };
+            }
+        };
         let all = Arc::new(kinds::ALL.into_iter().chain(own).collect::<Vec<_>>());
         self.kinds.store(Arc::new((change, all.clone())));
         all
