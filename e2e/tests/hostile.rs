@@ -75,6 +75,18 @@ fn bearer_headers_that_are_no_tokens_are_refused_alike() {
     assert!(!log.contains("eyJ"), "a token in the log");
 }
 
+/// A log on a disk that is full must not take requests with it.
+#[test]
+fn a_log_that_takes_nothing_stops_no_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(e2e::server::program());
+    command.arg("serve").arg("--data-dir").arg(dir.path().join("data")).args(["--listen", "127.0.0.1:0"]);
+    let server = Server::spawn(command, "/dev/full".into()).unwrap();
+    let answer = server.access.ask(&As::Token("a.b.c"), "GET", "/api/v1/namespaces", None).unwrap();
+    assert_eq!(answer.status, 401, "{}", answer.value());
+    assert_eq!(server.stop().unwrap().code(), Some(0));
+}
+
 #[test]
 fn silent_and_slow_clients_hold_nobody_up() {
     let (_dir, server) = start();

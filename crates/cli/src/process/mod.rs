@@ -88,6 +88,8 @@ pub(crate) fn log(common: &Common) {
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(common.log_level)
+        // It would tell standard error that standard error is full or closed, and panic in the middle of a request.
+        .log_internal_errors(false)
         .with_ansi(colour);
     // A second start in one process would be a programming error, and harmless.
     let _ = match common.log_format {
