@@ -54,6 +54,44 @@ fn cluster_binding(name: &str, role: &str, user: &str) -> Value {
     json!({"metadata": {"name": name}, "roleRef": {"kind": "ClusterRole", "name": role}, "subjects": [subject]})
 }
 
+/// All rights in a namespace are none over the cluster, whatever the path looks like.
+#[test]
+fn nothing_of_the_cluster_is_reached_through_a_namespace() {
+    let lab = Lab::new();
+    let mut binding = cluster_binding("owner", "cluster-admin", "owner");
+    binding["metadata"]["namespace"] = json!("default");
+    lab.made(&format!("{RBAC}/namespaces/default/rolebindings"), binding);
+    let owner =
+        |method: &str, path: &str, body: Option<&Value>| lab.acting("owner", &[], method, path, body).status;
+    assert_eq!(owner("GET", &format!("{NS}/pods"), None), 200);
+    assert_eq!(owner("GET", NS, None), 200);
+    assert_eq!(owner("GET", "/api/v1/nodes", None), 403);
+    let object = json!({"metadata": {"name": "evil"}});
+    let review = json!({"spec": {"token": "x"}});
+    for (method, path, body) in [
+        ("GET", format!("{NS}/nodes"), None),
+        ("GET", format!("{NS}/nodes/n"), None),
+        ("GET", format!("{NS}/nodes?watch=1"), None),
+        ("POST", format!("{NS}/nodes"), Some(&object)),
+        ("GET", format!("{NS}/namespaces"), None),
+        ("GET", format!("{NS}/namespaces/kube-system"), None),
+        ("DELETE", format!("{NS}/namespaces/kube-system"), None),
+        ("POST", format!("{NS}/namespaces"), Some(&object)),
+        ("GET", format!("{RBAC}/namespaces/default/clusterroles"), None),
+        ("POST", format!("{RBAC}/namespaces/default/clusterrolebindings"), Some(&object)),
+        ("POST", "/apis/authentication.k8s.io/v1/namespaces/default/tokenreviews".to_owned(), Some(&review)),
+        (
+            "POST",
+            "/apis/authorization.k8s.io/v1/namespaces/default/subjectaccessreviews".to_owned(),
+            Some(&review),
+        ),
+        ("GET", "/apis/jeton.dev/v1/namespaces/default/signingkeys".to_owned(), None),
+        ("POST", "/apis/jeton.dev/v1/namespaces/default/signingkeys".to_owned(), Some(&object)),
+    ] {
+        assert_eq!(owner(method, &path, body), 404, "{method} {path}");
+    }
+}
+
 #[test]
 fn acting_as_somebody_else_is_a_right_and_shows_whom() {
     let lab = Lab::new();

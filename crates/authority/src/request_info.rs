@@ -39,6 +39,14 @@ pub struct ResourcePath {
     pub subresource: String,
 }
 
+impl ResourcePath {
+    /// Whether it is asked for inside a namespace; a namespace is not inside itself.
+    pub fn in_namespace(&self) -> bool {
+        let own = self.group.is_empty() && self.plural == "namespaces" && self.name == self.namespace;
+        !self.namespace.is_empty() && !own
+    }
+}
+
 /// The parameters of a query, decoded, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);

@@ -57,7 +57,9 @@ enum Media {
 
 fn media(headers: &HeaderMap) -> Result<Media, ApiError> {
     let Some(header) = headers.get(CONTENT_TYPE) else { return Ok(Media::Json) };
-    match header.to_str().unwrap_or("").split(';').next().unwrap_or("").trim() {
+    let named = header.to_str().unwrap_or("").split(';').next().unwrap_or("").trim();
+    // RFC 9110: the case of a media type does not matter.
+    match named.to_ascii_lowercase().as_str() {
         "" | "application/json" => Ok(Media::Json),
         "application/yaml" => Ok(Media::Yaml),
         "application/vnd.kubernetes.protobuf" => Ok(Media::Protobuf),

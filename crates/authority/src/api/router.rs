@@ -187,6 +187,9 @@ impl App {
         let Incoming { headers, query, path, user, token, exchange } = *request;
         let body = &body.bytes;
         let create = verb == "create";
+        if path.in_namespace() && !self.namespaced(path) {
+            return Err(ApiError::NoResource);
+        }
         match (path.group.as_str(), path.version.as_str(), path.plural.as_str(), path.subresource.as_str()) {
             ("authentication.k8s.io", "v1", "tokenreviews", "") if create => {
                 reviews::token_review(self, exchange, body)
@@ -219,6 +222,18 @@ impl App {
                     resource::Request { app: self, kind, path, query, headers, body, user, token, exchange };
                 // On the heap: its future is large, and every request would carry the room for it.
                 Box::pin(request.answer(verb)).await
+            }
+        }
+    }
+
+    /// Whether a resource lies in namespaces. What does not must not be reached through one: rights in a namespace
+    /// would then be rights over the cluster.
+    fn namespaced(&self, path: &ResourcePath) -> bool {
+        match (path.group.as_str(), path.plural.as_str()) {
+            ("authorization.k8s.io", "localsubjectaccessreviews") => true,
+            ("authentication.k8s.io" | "authorization.k8s.io", _) | ("jeton.dev", "signingkeys") => false,
+            (group, plural) => {
+                self.registry.kind(group, &path.version, plural).is_none_or(|kind| kind.namespaced)
             }
         }
     }
