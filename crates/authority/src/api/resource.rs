@@ -6,6 +6,7 @@ use super::reply::Reply;
 use super::router::App;
 use super::{token_uses, watch};
 use crate::access::{escalation, node, node_restriction};
+use crate::controllers::default_account;
 use crate::exchange::Exchange;
 use crate::objects::delete::{DeleteOptions, Deleted, Propagation};
 use crate::objects::kind::text;
@@ -181,6 +182,10 @@ impl<'a> Request<'a> {
         self.guard(&decoded.value, None)?;
         let made = self.app.registry.create(self.kind, self.namespace(), decoded.value, dry_run).await?;
         self.exchange.about(&made);
+        if self.kind.stored_as == NAMESPACE.stored_as && !dry_run {
+            // The namespace stands; should this fail, the controller tries again.
+            let _ = default_account::ensure(&self.app.registry, text(&made, "/metadata/name")).await;
+        }
         let mut warnings = decoded.warnings;
         warnings.extend((self.kind.warnings)(&made, None));
         Ok((StatusCode::CREATED, made, warnings))

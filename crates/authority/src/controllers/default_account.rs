@@ -51,11 +51,25 @@ impl Controller for DefaultAccount {
     }
 
     async fn work(&self, namespace: &String) -> Result<Next, ApiError> {
-        let account = key(&SERVICE_ACCOUNT, namespace, DEFAULT_ACCOUNT)?;
-        if is_open(&self.0, namespace)? && self.0.store().index().row(&account).is_none() {
-            let body = json!({"metadata": {"name": DEFAULT_ACCOUNT}});
-            self.0.create(&SERVICE_ACCOUNT, namespace, body, false).await?;
-        }
+        ensure(&self.0, namespace).await?;
         Ok(Next::Done)
+    }
+}
+
+/// Makes the account of a namespace unless it is there. Whoever makes a namespace calls this too, so that the account
+/// is there before the answer is; the controller looks after it from then on.
+///
+/// # Errors
+/// When the store fails.
+pub async fn ensure(registry: &Registry, namespace: &str) -> Result<(), ApiError> {
+    let account = key(&SERVICE_ACCOUNT, namespace, DEFAULT_ACCOUNT)?;
+    if !is_open(registry, namespace)? || registry.store().index().row(&account).is_some() {
+        return Ok(());
+    }
+    let body = json!({"metadata": {"name": DEFAULT_ACCOUNT}});
+    match registry.create(&SERVICE_ACCOUNT, namespace, body, false).await {
+        // The controller and the request that made the namespace may meet here.
+        Ok(_) | Err(ApiError::AlreadyExists(_)) => Ok(()),
+        Err(error) => Err(error),
     }
 }

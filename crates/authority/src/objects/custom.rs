@@ -5,7 +5,7 @@
 //! is stored and not served until the next start, which the log says.
 
 use super::kind::{Kind, PLAIN, text};
-use super::kinds::CUSTOM_RESOURCE_DEFINITION;
+use super::kinds::{self, CUSTOM_RESOURCE_DEFINITION, SERVICE_ACCOUNT, SERVICE_ACCOUNT_WITH_SECRETS};
 use super::list::ListOptions;
 use super::registry::Registry;
 use super::table::{AGE, Cell, Column, NAME};
@@ -13,7 +13,8 @@ use crate::status::ApiError;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use std::collections::HashMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Bytes of all definitions that one process has ever served.
 const MAX_DEFINITIONS_BYTES: usize = 64 * 1024 * 1024;
@@ -25,11 +26,42 @@ struct Known {
     bytes: usize,
 }
 
+impl Registry {
+    /// Every kind that is served.
+    pub fn kinds(&self) -> Arc<Vec<&'static Kind>> {
+        let change = self.definition_changes.load(Ordering::SeqCst);
+        let known = self.kinds.load_full();
+        if known.0 == change {
+            return known.1.clone();
+        }
+        let own = match from_definitions(self) {
+            Ok(own) => own,
+            Err(error) => {
+                // The next request reads them again.
+                tracing::error!(error = error.message(), "definitions of kinds cannot be read");
+                return if known.1.is_empty() { Arc::new(kinds::ALL.to_vec()) } else { known.1.clone() };
+            }
+        };
+        let all = Arc::new(kinds::ALL.into_iter().chain(own).collect::<Vec<_>>());
+        self.kinds.store(Arc::new((change, all.clone())));
+        all
+    }
+
+    /// The kind behind a group, version and plural.
+    pub fn kind(&self, group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
+        if self.release.shows_secrets() && (group, plural) == ("", SERVICE_ACCOUNT.plural) {
+            return Some(&SERVICE_ACCOUNT_WITH_SECRETS);
+        }
+        let fits = |k: &&'static Kind| k.group == group && k.version == version && k.plural == plural;
+        kinds::ALL.into_iter().find(fits).or_else(|| self.kinds().iter().copied().find(fits))
+    }
+}
+
 /// The kinds of all definitions.
 ///
 /// # Errors
 /// Unavailable when the definitions cannot be read.
-pub(super) fn kinds(registry: &Registry) -> Result<Vec<&'static Kind>, ApiError> {
+fn from_definitions(registry: &Registry) -> Result<Vec<&'static Kind>, ApiError> {
     let all = registry.list(&CUSTOM_RESOURCE_DEFINITION, "", &ListOptions::default())?;
     Ok(all.items.iter().flat_map(served).collect())
 }

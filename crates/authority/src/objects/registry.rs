@@ -4,11 +4,8 @@
 //! overwrite each other unseen; a create also assumes its namespace.
 
 use super::admission;
-use super::custom;
 use super::kind::Kind;
-use super::kinds::{
-    self, CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SERVICE_ACCOUNT, SERVICE_ACCOUNT_WITH_SECRETS,
-};
+use super::kinds::{CUSTOM_RESOURCE_DEFINITION, NAMESPACE};
 use super::meta;
 use crate::clock::Clock;
 use crate::status::{About, ApiError, Cause, Fault};
@@ -31,9 +28,9 @@ pub struct Registry {
     /// The Kubernetes version whose behaviours are had.
     pub release: Release,
     rbac_changes: AtomicU64,
-    definition_changes: AtomicU64,
+    pub(super) definition_changes: AtomicU64,
     /// Every kind, and the change of the definitions it was made after.
-    kinds: ArcSwap<(u64, Arc<Vec<&'static Kind>>)>,
+    pub(super) kinds: ArcSwap<(u64, Arc<Vec<&'static Kind>>)>,
 }
 
 /// Which part of an object a write changes; the rest stays as it is.
@@ -95,35 +92,6 @@ impl Registry {
     /// The clock that stamps objects.
     pub fn clock(&self) -> &Clock {
         &self.clock
-    }
-
-    /// Every kind that is served.
-    pub fn kinds(&self) -> Arc<Vec<&'static Kind>> {
-        let change = self.definition_changes.load(Ordering::SeqCst);
-        let known = self.kinds.load_full();
-        if known.0 == change {
-            return known.1.clone();
-        }
-        let own = match custom::kinds(self) {
-            Ok(own) => own,
-            Err(error) => {
-                // The next request reads them again.
-                tracing::error!(error = error.message(), "definitions of kinds cannot be read");
-                return if known.1.is_empty() { Arc::new(kinds::ALL.to_vec()) } else { known.1.clone() };
-            }
-        };
-        let all = Arc::new(kinds::ALL.into_iter().chain(own).collect::<Vec<_>>());
-        self.kinds.store(Arc::new((change, all.clone())));
-        all
-    }
-
-    /// The kind behind a group, version and plural.
-    pub fn kind(&self, group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
-        if self.release.shows_secrets() && (group, plural) == ("", SERVICE_ACCOUNT.plural) {
-            return Some(&SERVICE_ACCOUNT_WITH_SECRETS);
-        }
-        let fits = |k: &&'static Kind| k.group == group && k.version == version && k.plural == plural;
-        kinds::ALL.into_iter().find(fits).or_else(|| self.kinds().iter().copied().find(fits))
     }
 
     /// Grows with every change of a role or binding.
