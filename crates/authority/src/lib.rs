@@ -16,6 +16,7 @@ pub mod answer;
 pub mod access;
 pub mod controllers;
 pub mod world;
+pub mod rehearse;
 #[cfg(test)]
 mod world_tests;
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub enum WorldError {
     #[error("no signing key")]
     Key(#[from] PrivateKeyError),
     /// Its first objects.
-    #[error("the first objects cannot be written: {0}")]
+    #[error("the objects cannot be made: {0}")]
     Objects(String),
 }
 

@@ -2,6 +2,7 @@
 
 use crate::args_audit::Audit;
 use crate::args_key::Key;
+use crate::args_rehearse::Rehearse;
 use crate::args_release::Emulation;
 use crate::args_revoke::Revoke;
 use crate::reference::Page;
@@ -36,6 +37,12 @@ pub(crate) enum Command {
     /// Find programs that will fail because they never read their token again. Read-only; needs nothing in the cluster.
     #[command(subcommand)]
     Doctor(crate::args_doctor::Doctor),
+    /// Play manifests against one Kubernetes version after another: where their tokens come from in each, and what must be
+    /// done before a step. Needs no cluster. Exit 0: no step needs work; 1: one does; 2: not played.
+    #[command(
+        after_help = "Examples:\n  jeton rehearse --from 1.19 --to 1.25 --profile cce -f manifests/\n  helm template shop | jeton rehearse --from 1.23 --to 1.29 -f - -o json"
+    )]
+    Rehearse(Rehearse),
     /// Write the completion script of a shell to standard output.
     #[command(after_help = "Example:\n  jeton completion bash > /etc/bash_completion.d/jeton")]
     Completion {

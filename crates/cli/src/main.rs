@@ -5,6 +5,7 @@
 mod args;
 mod args_audit;
 mod args_key;
+mod args_rehearse;
 mod args_release;
 mod args_revoke;
 mod args_doctor;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Token(token) => cmd::token::run(&token),
         Command::Key(key) => cmd::key::run(&key),
         Command::Doctor(doctor) => cmd::doctor::run(&doctor),
+        Command::Rehearse(args) => cmd::rehearse::run(&args),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "jeton", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -57,6 +57,15 @@ const EXITS: &[Exits] = &[
         ],
     ),
     ("jeton doctor rbac", &[(0, "printed"), MISUSE]),
+    (
+        "jeton rehearse",
+        &[
+            (0, "no step needs work"),
+            (1, "a step needs work"),
+            (2, "the manifests could not be played"),
+            (64, "the command line makes no sense, or a manifest cannot be read"),
+        ],
+    ),
     ("jeton completion", &[(0, "written"), MISUSE]),
 ];
 

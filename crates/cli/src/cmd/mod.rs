@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod key;
+pub(crate) mod rehearse;
 pub(crate) mod revoke;
 pub(crate) mod serve;
 pub(crate) mod token;
