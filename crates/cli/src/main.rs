@@ -13,6 +13,7 @@ mod args_doctor_cluster;
 mod cmd;
 mod process;
 mod reference;
+mod reference_releases;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser, error::ErrorKind};

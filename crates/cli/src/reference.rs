@@ -17,6 +17,8 @@ pub(crate) enum Page {
     Commands,
     /// Roles and bindings of a fresh server.
     Roles,
+    /// Kubernetes versions and their feature gates.
+    Releases,
 }
 
 /// Exit codes of one command: the command, then code and meaning.
@@ -62,8 +64,8 @@ const EXITS: &[Exits] = &[
         &[
             (0, "no step needs work"),
             (1, "a step needs work"),
-            (2, "the manifests could not be played"),
-            (64, "the command line makes no sense, or a manifest cannot be read"),
+            (2, "the manifests cannot be read or played"),
+            MISUSE,
         ],
     ),
     ("jeton completion", &[(0, "written"), MISUSE]),
@@ -74,6 +76,7 @@ pub(crate) fn run(page: Page) -> Result<ExitCode, Failure> {
     let text = match page {
         Page::Commands => commands(),
         Page::Roles => roles(),
+        Page::Releases => crate::reference_releases::page(),
     };
     process::say(text.trim_end())?;
     Ok(ExitCode::SUCCESS)

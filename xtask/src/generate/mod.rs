@@ -15,10 +15,11 @@ use std::process::{ExitCode, Stdio};
 type Maker = fn(&[File]) -> Result<String, String>;
 
 /// Every generated page: its path, and its maker.
-const PAGES: [(&str, Maker); 4] = [
+const PAGES: [(&str, Maker); 5] = [
     ("docs/reference/commands.md", |_| printed("commands")),
     ("docs/reference/errors.md", errors::page),
     ("docs/reference/limits.md", limits::page),
+    ("docs/reference/releases.md", |_| printed("releases")),
     ("docs/reference/roles.md", |_| printed("roles")),
 ];
 

@@ -31,7 +31,7 @@ fn played(args: &Rehearse) -> Result<ExitCode, Failure> {
     if manifests.workloads.is_empty() {
         let what = "no Pod, apps/v1 or batch/v1 object in";
         let paths: Vec<String> = args.filename.iter().map(|p| p.display().to_string()).collect();
-        return Err(Failure::misuse(format!("{what} {}", paths.join(", "))));
+        return Err(unplayed(format!("{what} {}", paths.join(", "))));
     }
     // The store asks for threads to block in.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -48,7 +48,12 @@ fn played(args: &Rehearse) -> Result<ExitCode, Failure> {
     Ok(if report.needs_work { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The manifests, within bounds. What cannot be read is misuse: exit 1 says that there is work to do.
+/// Manifests that cannot be read or played: exit 1 says that there is work to do, so this is another.
+fn unplayed(message: String) -> Failure {
+    Failure { code: 2, message }
+}
+
+/// The manifests, within bounds.
 fn read(args: &Rehearse) -> Result<Manifests, Failure> {
     let mut files = Vec::new();
     for path in &args.filename {
@@ -60,13 +65,13 @@ fn read(args: &Rehearse) -> Result<Manifests, Failure> {
         let name = path.display().to_string();
         let content = content(&path, left)?;
         left -= content.len();
-        manifests.add(&name, &content, &args.namespace).map_err(|e| Failure::misuse(e.to_string()))?;
+        manifests.add(&name, &content, &args.namespace).map_err(|e| unplayed(e.to_string()))?;
     }
     Ok(manifests)
 }
 
 fn find(path: &Path, deeper: bool, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let failed = |e: std::io::Error| Failure::misuse(format!("{}: {e}", path.display()));
+    let failed = |e: std::io::Error| unplayed(format!("{}: {e}", path.display()));
     if path.as_os_str() == "-" || !path.metadata().map_err(failed)?.is_dir() {
         files.push(path.to_owned());
         return Ok(());
@@ -88,7 +93,7 @@ fn find(path: &Path, deeper: bool, depth: usize, files: &mut Vec<PathBuf>) -> Re
 }
 
 fn content(path: &Path, left: usize) -> Result<String, Failure> {
-    let failed = |e: std::io::Error| Failure::misuse(format!("{}: {e}", path.display()));
+    let failed = |e: std::io::Error| unplayed(format!("{}: {e}", path.display()));
     let limit = u64::try_from(left).unwrap_or(u64::MAX).saturating_add(1);
     let mut text = String::new();
     if path.as_os_str() == "-" {
@@ -98,7 +103,7 @@ fn content(path: &Path, left: usize) -> Result<String, Failure> {
     }
     if text.len() > left {
         let most = MAX_MANIFEST_BYTES >> 20;
-        return Err(Failure::misuse(format!("{}: more than {most} MiB of manifests", path.display())));
+        return Err(unplayed(format!("{}: more than {most} MiB of manifests", path.display())));
     }
     Ok(text)
 }
