@@ -65,6 +65,30 @@ fn every_bad_body_has_its_code() {
 }
 
 #[test]
+fn what_is_no_http_is_told_so() {
+    let (_dir, server) = start();
+    let many: String = (0..200).map(|n| format!("A{n}: x\r\n")).collect();
+    for (what, bytes, code) in [
+        ("no HTTP", "hello\r\n\r\n".to_owned(), 400),
+        (
+            "two lengths",
+            "POST /version HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx".to_owned(),
+            400,
+        ),
+        ("many headers", format!("GET /version HTTP/1.1\r\n{many}\r\n"), 431),
+    ] {
+        let mut connection = server.access.connect(true).unwrap();
+        // The server may have closed before everything was sent.
+        let _ = connection.raw(bytes.as_bytes());
+        assert_eq!(connection.answer("GET").map(|a| a.status).ok(), Some(code), "{what}");
+    }
+    // A request is answered even when only the beginning of the next one is there.
+    let mut connection = server.access.connect(true).unwrap();
+    connection.raw(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\nGET /version HT").unwrap();
+    assert_eq!(connection.answer("GET").unwrap().status, 200);
+}
+
+#[test]
 fn bearer_headers_that_are_no_tokens_are_refused_alike() {
     let (_dir, server) = start();
     for token in ["x", "a.b.c", "..", "eyJhbGciOiJub25lIn0.e30.", &"y".repeat(50_000)] {

@@ -140,11 +140,7 @@ where
         watcher.watch(builder.serve_connection(io, service)).await.map_err(|e| e.to_string())
     } else {
         let mut builder = http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(head)
-            .max_buf_size(MAX_HEAD_BYTES)
-            .pipeline_flush(true);
+        builder.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(MAX_HEAD_BYTES);
         watcher.watch(builder.serve_connection(io, service)).await.map_err(|e| e.to_string())
     }
 }
