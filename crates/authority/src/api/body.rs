@@ -4,7 +4,7 @@ use crate::status::ApiError;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,6 +15,8 @@ pub(super) const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
 pub(super) const MAX_BODIES_BYTES: usize = 64 * 1024 * 1024;
 /// Seconds in which a body must have arrived, waiting for room included.
 pub(super) const BODY_SECONDS: u64 = 30;
+/// Seconds that a body which has begun to arrive waits for room.
+const ROOM_SECONDS: u64 = 5;
 /// Bytes of a body that is too large which are read and dropped, so that its sender gets to see the refusal.
 const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
 /// Seconds for that.
@@ -79,22 +81,126 @@ impl Room {
             return Err(ApiError::TooLarge(MAX_BODY_BYTES));
         }
         let slow = || ApiError::Timeout(format!("the request's body did not arrive within {BODY_SECONDS} s"));
-        let read = async {
-            let room = if size > SMALL_BYTES {
-                let units = u32::try_from(size.div_ceil(UNIT)).unwrap_or(u32::MAX);
-                Some(self.0.clone().acquire_many_owned(units).await.map_err(|_| slow())?)
-            } else {
-                None
-            };
-            let collected = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    ApiError::TooLarge(MAX_BODY_BYTES)
-                } else {
-                    ApiError::BadRequest("the request's body broke off".to_owned())
+        let read = tokio::time::timeout(Duration::from_secs(BODY_SECONDS), self.collect(body));
+        read.await.unwrap_or_else(|_| Err(slow()))
+    }
+
+    /// Room is taken as bytes arrive: what a client only announces holds nobody up.
+    async fn collect<B>(&self, body: B) -> Result<Read, ApiError>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+    {
+        let mut body = std::pin::pin!(body);
+        let (mut parts, mut size, mut room) = (Vec::new(), 0_usize, None::<OwnedSemaphorePermit>);
+        while let Some(frame) = body.frame().await {
+            let broken = |_| ApiError::BadRequest("the request's body broke off".to_owned());
+            let Ok(part) = frame.map_err(broken)?.into_data() else { continue };
+            size = size.saturating_add(part.len());
+            if size > MAX_BODY_BYTES {
+                return Err(ApiError::TooLarge(MAX_BODY_BYTES));
+            }
+            let (has, wants) = (room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits), units(size));
+            if wants > has {
+                let more = self.more(wants - has).await?;
+                match &mut room {
+                    Some(room) => room.merge(more),
+                    None => room = Some(more),
                 }
-            })?;
-            Ok(Read { bytes: collected.to_bytes(), _room: room })
+            }
+            parts.push(part);
+        }
+        let bytes = match <[Bytes; 1]>::try_from(parts) {
+            Ok([one]) => one,
+            Err(parts) => parts.concat().into(),
         };
-        tokio::time::timeout(Duration::from_secs(BODY_SECONDS), read).await.unwrap_or_else(|_| Err(slow()))
+        Ok(Read { bytes, _room: room })
+    }
+
+    /// Waits a while for room. Bodies that each have a part and wait for more must not wait for each other for long.
+    async fn more(&self, units: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let more = self.0.clone().acquire_many_owned(units);
+        match tokio::time::timeout(Duration::from_secs(ROOM_SECONDS), more).await {
+            Ok(Ok(more)) => Ok(more),
+            Ok(Err(_)) | Err(_) => Err(ApiError::TooManyRequests(1)),
+        }
+    }
+}
+
+/// Permits for a body of so many bytes.
+fn units(bytes: usize) -> usize {
+    if bytes > SMALL_BYTES { bytes.div_ceil(UNIT) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    /// So many parts of so many bytes, and then its end or nothing more for ever.
+    struct Sender(usize, usize, bool);
+
+    impl http_body::Body for Sender {
+        type Data = Bytes;
+        type Error = Infallible;
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+            match (self.0, self.2) {
+                (0, true) => Poll::Ready(None),
+                (0, false) => Poll::Pending,
+                _ => {
+                    self.0 -= 1;
+                    Poll::Ready(Some(Ok(http_body::Frame::data(vec![b'x'; self.1].into()))))
+                }
+            }
+        }
+    }
+
+    async fn read(room: &Room, announced: usize, sender: Sender) -> Result<usize, ApiError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_LENGTH, announced.into());
+        room.read(&headers, sender).await.map(|read| read.bytes.len())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_announce_much_and_send_little_hold_nobody_up() {
+        let room = Room::default();
+        for _ in 0..1000 {
+            let room = room.clone();
+            tokio::spawn(async move { read(&room, MAX_BODY_BYTES, Sender(1, SMALL_BYTES, false)).await });
+        }
+        tokio::task::yield_now().await;
+        let begun = tokio::time::Instant::now();
+        assert_eq!(read(&room, MAX_BODY_BYTES, Sender(48, 64 * 1024, true)).await, Ok(MAX_BODY_BYTES));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn room_ends_and_comes_back() {
+        let room = Room::default();
+        let most = MAX_BODIES_BYTES / MAX_BODY_BYTES;
+        for _ in 0..=most {
+            let room = room.clone();
+            tokio::spawn(async move { read(&room, MAX_BODY_BYTES, Sender(1, MAX_BODY_BYTES, false)).await });
+        }
+        tokio::task::yield_now().await;
+        assert_eq!(read(&room, 10, Sender(1, 10, true)).await, Ok(10), "small bodies need none");
+        let large = || read(&room, MAX_BODY_BYTES, Sender(1, MAX_BODY_BYTES, true));
+        assert_eq!(large().await, Err(ApiError::TooManyRequests(1)));
+        tokio::time::sleep(Duration::from_secs(BODY_SECONDS)).await;
+        assert_eq!(large().await, Ok(MAX_BODY_BYTES));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_large_and_too_slow() {
+        let room = Room::default();
+        let more = Sender(2, MAX_BODY_BYTES, true);
+        assert_eq!(read(&room, 0, more).await, Err(ApiError::TooLarge(MAX_BODY_BYTES)));
+        let slow = read(&room, 10, Sender(1, 5, false)).await;
+        assert!(matches!(slow, Err(ApiError::Timeout(_))), "{slow:?}");
     }
 }
