@@ -4,6 +4,7 @@
 //! The load generator runs beside the server on the same cores, and so it does for what the server is compared with.
 
 pub mod report;
+pub mod quiet;
 pub mod load;
 pub mod bare;
 pub mod material;

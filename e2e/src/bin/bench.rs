@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use e2e::bench::report::table;
-use e2e::bench::{PARTS, bare};
+use e2e::bench::{PARTS, bare, quiet};
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
@@ -69,7 +69,8 @@ fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         if !args.parts.is_empty() && !args.parts.iter().any(|p| p == name) {
             continue;
         }
-        let measured = part().map_err(|e| format!("{name}: {e}"))?;
+        let mut measured = vec![quiet::line(name)?];
+        measured.extend(part().map_err(|e| format!("{name}: {e}"))?);
         if args.output == Output::Text {
             table(&mut std::io::stdout().lock(), &measured)?;
         }
