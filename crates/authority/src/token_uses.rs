@@ -9,7 +9,7 @@ use jeton_core::observe::{Event, UseKind, family, stem};
 use jeton_core::time::UnixTime;
 use jeton_core::verify::Verified;
 use prometheus::{Error, IntCounter, IntCounterVec, Opts};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
@@ -67,9 +67,14 @@ pub struct TokenUses {
     state: Mutex<State>,
 }
 
+/// Where an entry stands in the line of those that make room: trouble last, then by the second of its last use.
+type Place = (bool, i64, u64);
+
 #[derive(Debug, Default)]
 struct State {
     entries: HashMap<u64, Entry>,
+    /// The places of all entries: with more workloads than entries, every use may make room, and must not look at all.
+    line: BTreeSet<Place>,
     series: HashSet<u64>,
 }
 
@@ -122,10 +127,17 @@ impl TokenUses {
                 expires: None,
                 counter,
             };
-            state.entries.insert(key, entry);
+            state.insert(key, entry);
         }
-        if let Some(entry) = state.entries.get_mut(&key) {
+        let State { entries, line, .. } = &mut *state;
+        if let Some(entry) = entries.get_mut(&key) {
+            let before = entry.place(key);
             entry.used(verified, pod, now);
+            let after = entry.place(key);
+            if before != after {
+                line.remove(&before);
+                line.insert(after);
+            }
         }
     }
 
@@ -158,14 +170,22 @@ impl State {
         if self.entries.len() < MAX_ENTRIES {
             return;
         }
-        let oldest = self.entries.iter().min_by_key(|(_, entry)| (entry.kind.is_old(), entry.last));
-        if let Some(key) = oldest.map(|(key, _)| *key) {
+        if let Some((_, _, key)) = self.line.pop_first() {
             self.entries.remove(&key);
         }
+    }
+
+    fn insert(&mut self, key: u64, entry: Entry) {
+        self.line.insert(entry.place(key));
+        self.entries.insert(key, entry);
     }
 }
 
 impl Entry {
+    fn place(&self, key: u64) -> Place {
+        (self.kind.is_old(), self.last.seconds(), key)
+    }
+
     fn used(&mut self, verified: &Verified, pod: &str, now: UnixTime) {
         self.counter.inc();
         self.uses += 1;
@@ -279,12 +299,16 @@ mod tests {
                     expires: None,
                     counter: counter.clone(),
                 };
-                state.entries.insert(key, entry);
+                state.insert(key, entry);
             }
         }
         uses.note(&Event::Accepted(&verified), Seen::Presented(None), tokens.clock.now());
         let all = uses.all();
         assert_eq!(all.len(), MAX_ENTRIES);
+        let state = uses.state.lock().unwrap();
+        let places: BTreeSet<Place> = state.entries.iter().map(|(key, entry)| entry.place(*key)).collect();
+        assert_eq!(state.line, places, "every entry has its place, and no other");
+        drop(state);
         assert!(all.iter().any(|(_, e)| e.kind == UseKind::Overdue), "what somebody must act on stays");
         assert_eq!(
             uses.series.with_label_values(&[OTHER; 4]).get(),

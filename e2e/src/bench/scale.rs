@@ -24,6 +24,8 @@ const ROUNDS: usize = 10;
 const STARTS: usize = 3;
 /// Memory counts as settled when it fell by less than this between two looks.
 const SETTLED_BYTES: u64 = 256 * 1024;
+/// Time a server is left alone before memory is looked at.
+const IDLE: Duration = Duration::from_secs(15);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(3);
 
@@ -66,8 +68,9 @@ fn spread(pods: &[super::material::Pod]) -> Vec<super::material::Pod> {
     pods.iter().step_by((pods.len() / TOKENS).max(1)).cloned().collect()
 }
 
-/// Memory once it no longer falls.
+/// Memory once it no longer falls: the allocator gives pages back over the seconds after a burst.
 fn memory(what: &str, server: &Server) -> Result<Line, Box<dyn Error>> {
+    std::thread::sleep(IDLE);
     let mut last = server.resident()?;
     for _ in 0..10 {
         std::thread::sleep(LOOK);
