@@ -27,7 +27,7 @@ pub const MAX_AUDIENCES: usize = 256;
 pub const MAX_NAME_BYTES: usize = 253;
 /// Longest DNS label, in bytes. Kubernetes 1.36: 63.
 pub const MAX_LABEL_BYTES: usize = 63;
-/// Tokens whose signature check is remembered, 32 bytes each: 8 MiB when all are in use.
+/// Tokens whose signature check is remembered, 16 bytes each: 4 MiB when all are in use.
 pub const SEEN_SLOTS: usize = 1 << 18;
 /// Remembered tokens that share a place; the oldest of them makes room.
 pub const SEEN_WAYS: usize = 8;

@@ -4,7 +4,9 @@
 //! again. Only that is remembered: nothing about time, audiences or objects, which are decided afresh
 //! for every request.
 //!
-//! Invariant: bounded memory, [`SEEN_SLOTS`] digests of 32 bytes; an old digest makes room for a new one.
+//! Invariant: bounded memory, [`SEEN_SLOTS`] marks of 16 bytes; an old mark makes room for a new one. A mark is half of a
+//! SHA-256: to pass for a token that was seen, a forged one must meet one of at most 2^18 marks in 128 bits, which takes
+//! 2^110 attempts.
 //! One `Seen` belongs to one key set: whoever replaces the keys replaces it.
 
 use crate::limits::{SEEN_SLOTS, SEEN_WAYS};
@@ -12,6 +14,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// SHA-256 of a whole token.
 pub type Digest = [u8; 32];
+
+/// What is kept of a digest: the half that does not choose the place.
+type Mark = [u8; 16];
 
 const STRIPES: usize = 64;
 const SLOTS_PER_STRIPE: usize = SEEN_SLOTS / STRIPES;
@@ -23,7 +28,7 @@ pub struct Seen {
 
 struct Stripe {
     /// Sets of [`SEEN_WAYS`] slots, the newest first; all zero: free. Empty until the first use.
-    slots: Vec<Digest>,
+    slots: Vec<Mark>,
 }
 
 impl Default for Seen {
@@ -37,7 +42,7 @@ impl Seen {
     pub(super) fn contains(&self, digest: &Digest) -> bool {
         let (stripe, set) = place(digest);
         let stripe = self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner);
-        stripe.slots.get(set..set + SEEN_WAYS).is_some_and(|set| set.contains(digest))
+        stripe.slots.get(set..set + SEEN_WAYS).is_some_and(|set| set.contains(&mark(digest)))
     }
 
     /// Remembers that a signature held.
@@ -45,14 +50,21 @@ impl Seen {
         let (stripe, set) = place(digest);
         let mut stripe = self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner);
         if stripe.slots.is_empty() {
-            stripe.slots = vec![[0; 32]; SLOTS_PER_STRIPE];
+            stripe.slots = vec![[0; 16]; SLOTS_PER_STRIPE];
         }
         let set = &mut stripe.slots[set..set + SEEN_WAYS];
-        if !set.contains(digest) {
+        let mark = mark(digest);
+        if !set.contains(&mark) {
             set.rotate_right(1);
-            set[0] = *digest;
+            set[0] = mark;
         }
     }
+}
+
+fn mark(digest: &Digest) -> Mark {
+    let mut mark = Mark::default();
+    mark.copy_from_slice(&digest[16..]);
+    mark
 }
 
 /// Stripe, and first slot of the set within it.
@@ -76,7 +88,7 @@ mod tests {
         let mut out = [7; 32];
         // Spread over stripes and sets as a hash would.
         out[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
-        out[8..16].copy_from_slice(&n.to_le_bytes());
+        out[24..].copy_from_slice(&n.to_le_bytes());
         out
     }
 
