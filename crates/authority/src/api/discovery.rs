@@ -38,6 +38,11 @@ const VIRTUAL: [Virtual; 6] = [
     review(AUTHORIZATION, "subjectaccessreviews", "SubjectAccessReview"),
 ];
 
+/// Whether a resource that is not stored lies in namespaces; `None`: it is stored, or not known.
+pub(super) fn virtual_scope(group: &str, plural: &str) -> Option<bool> {
+    VIRTUAL.iter().find(|v| v.group == group && v.plural == plural).map(|v| v.namespaced)
+}
+
 /// Group, version and kind.
 type Gvk = (&'static str, &'static str, &'static str);
 

@@ -229,13 +229,10 @@ impl App {
     /// Whether a resource lies in namespaces. What does not must not be reached through one: rights in a namespace
     /// would then be rights over the cluster.
     fn namespaced(&self, path: &ResourcePath) -> bool {
-        match (path.group.as_str(), path.plural.as_str()) {
-            ("authorization.k8s.io", "localsubjectaccessreviews") => true,
-            ("authentication.k8s.io" | "authorization.k8s.io", _) | ("jeton.dev", "signingkeys") => false,
-            (group, plural) => {
-                self.registry.kind(group, &path.version, plural).is_none_or(|kind| kind.namespaced)
-            }
-        }
+        let kind =
+            || self.registry.kind(&path.group, &path.version, &path.plural).map(|kind| kind.namespaced);
+        // Of what is not served nothing is reached either way.
+        discovery::virtual_scope(&path.group, &path.plural).or_else(kind).unwrap_or(true)
     }
 
     /// Health, version, discovery and OIDC.
