@@ -206,7 +206,7 @@ impl<'a> Request<'a> {
     fn guard(&self, new: &Value, old: Option<&Value>) -> Result<(), ApiError> {
         let rbac = &self.app.authorizer.rbac;
         let name = if old.is_some() { &self.path.name } else { text(new, "/metadata/name") };
-        node_restriction::write(self.user, self.kind, name, Some(new), old)?;
+        node_restriction::write(&self.app.registry, self.user, self.kind, name, Some(new), old)?;
         escalation::check(rbac, self.user, self.kind, self.namespace(), new, old)
     }
 
@@ -273,7 +273,8 @@ impl<'a> Request<'a> {
         let options = self.delete_options()?;
         if node::name_of(self.user).is_some() {
             let old = self.get()?;
-            node_restriction::write(self.user, self.kind, &self.path.name, None, Some(&old))?;
+            let registry = &self.app.registry;
+            node_restriction::write(registry, self.user, self.kind, &self.path.name, None, Some(&old))?;
         }
         let deleted =
             self.app.registry.delete(self.kind, self.namespace(), &self.path.name, &options).await?;

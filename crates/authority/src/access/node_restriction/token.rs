@@ -1,14 +1,10 @@
-//! What a node may not write although its rights would let it: tokens of other nodes' pods, other nodes, their pods.
-//!
-//! Kubernetes 1.36 (plugin/pkg/admission/noderestriction): checks in its order, in its words. Left out on purpose: labels
-//! and taints of the own node, and storage objects, which this server does not have.
+//! Which tokens a node may ask for: those of its own pods, for the audiences that their volumes name.
 
-use super::attributes::{Attributes, Decision, Resource};
-use super::node::name_of;
+use crate::access::attributes::{Attributes, Decision, Resource};
+use crate::access::node::name_of;
+use crate::objects::Registry;
 use crate::objects::kind::text;
-use crate::objects::kinds::{LEASE, NODE, POD};
-use crate::objects::registry::about;
-use crate::objects::{Kind, Registry};
+use crate::objects::kinds::POD;
 use crate::status::{About, ApiError};
 use jeton_core::release::Gate;
 use jeton_core::wire::{BoundObjectRef, UserInfo};
@@ -118,56 +114,6 @@ fn unknown_driver(pod: &Value) -> Option<String> {
     })
 }
 
-/// Checks what a node writes or deletes; everybody else passes. `new`: the object to be, none for a deletion; `old`: as
-/// it was, none for a creation.
-///
-/// # Errors
-/// Forbidden in Kubernetes' words.
-pub fn write(
-    user: &UserInfo,
-    kind: &Kind,
-    name: &str,
-    new: Option<&Value>,
-    old: Option<&Value>,
-) -> Result<(), ApiError> {
-    let Some(node) = name_of(user) else { return Ok(()) };
-    let refuse = |why: String| Err(ApiError::Forbidden(about(kind, name), why));
-    if kind.stored_as == NODE.stored_as && name != node {
-        return refuse(format!("node {node:?} is not allowed to modify node {name:?}"));
-    }
-    if kind.stored_as == LEASE.stored_as && name != node {
-        return refuse(format!("node {node:?} is not allowed to modify lease {name:?}"));
-    }
-    if kind.stored_as != POD.stored_as {
-        return Ok(());
-    }
-    match (new, old) {
-        (Some(new), None) => {
-            if new["metadata"]["annotations"].get("kubernetes.io/config.mirror").is_none() {
-                return refuse(
-                    "pod does not have \"kubernetes.io/config.mirror\" annotation, ".to_owned()
-                        + &format!("node {node:?} can only create mirror pods"),
-                );
-            }
-            if text(new, "/spec/nodeName") != node {
-                return refuse(format!(
-                    "node {node:?} can only create pods with spec.nodeName set to itself"
-                ));
-            }
-        }
-        (None, Some(old)) if text(old, "/spec/nodeName") != node => {
-            return refuse(format!("node {node:?} can only delete pods with spec.nodeName set to itself"));
-        }
-        (Some(_), Some(old)) if text(old, "/spec/nodeName") != node => {
-            return refuse(format!(
-                "node {node:?} can only update pod status for pods with spec.nodeName set to itself"
-            ));
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,36 +126,6 @@ mod tests {
         ]}}]}});
         for (audience, want) in [("", true), ("vault", true), ("Vault", false), ("https://issuer", false)] {
             assert_eq!(names_audience(&pod, audience), want, "{audience}");
-        }
-    }
-
-    #[test]
-    fn a_node_writes_only_what_is_its_own() {
-        let user = UserInfo {
-            username: "system:node:n1".to_owned(),
-            groups: vec!["system:nodes".to_owned()],
-            ..UserInfo::default()
-        };
-        let other = UserInfo { groups: Vec::new(), ..user.clone() };
-        let on = |node: &str| json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}, "spec": {"nodeName": node}});
-        let (own, foreign, plain) = (on("n1"), on("n2"), json!({"spec": {"nodeName": "n1"}}));
-        for (kind, name, new, old, allowed) in [
-            (&NODE, "n1", Some(&own), None, true),
-            (&NODE, "n2", Some(&own), None, false),
-            (&LEASE, "n2", Some(&own), None, false),
-            (&POD, "p", Some(&own), None, true),
-            (&POD, "p", Some(&plain), None, false),
-            (&POD, "p", Some(&foreign), None, false),
-            (&POD, "p", None, Some(&own), true),
-            (&POD, "p", None, Some(&foreign), false),
-            (&POD, "p", Some(&own), Some(&foreign), false),
-        ] {
-            assert_eq!(
-                write(&user, kind, name, new, old).is_ok(),
-                allowed,
-                "{kind:?} {name} {new:?} {old:?}"
-            );
-            assert!(write(&other, kind, name, new, old).is_ok());
         }
     }
 }
