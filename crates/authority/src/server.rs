@@ -162,7 +162,8 @@ pub fn app(
     let documents = Documents::new(policy.issuer(), &jwks_uri, &ring.keys)
         .inspect_err(|why| tracing::error!(why, "no OIDC discovery; tokens work all the same"))
         .ok();
-    let registry = Arc::new(Registry::new(store.clone(), clock.clone()).with_release(policy.release));
+    let registry = Registry::new(store.clone(), clock.clone()).with_release(policy.release);
+    let registry = Arc::new(registry.with_injected(policy.lifetimes.injected));
     let tokens = Arc::new(Tokens {
         policy,
         ring: ArcSwap::from_pointee(ring),

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::status::{About, ApiError, Cause, Fault};
 use crate::store::{Change, CommitError, Expect, Key, Prefix, Store, StoreError, Stored, Txn};
 use arc_swap::ArcSwap;
+use jeton_core::limits::INJECTED_LIFETIME_SECONDS;
 use jeton_core::release::Release;
 use jeton_schema::structural::{self, Broken};
 use serde_json::{Value, json};
@@ -27,6 +28,8 @@ pub struct Registry {
     clock: Clock,
     /// The Kubernetes version whose behaviours are had.
     pub release: Release,
+    /// Seconds that tokens of injected volumes ask for; other than Kubernetes' only in a laboratory.
+    pub injected_seconds: i64,
     rbac_changes: AtomicU64,
     pub(super) definition_changes: AtomicU64,
     /// Every kind, and the change of the definitions it was made after.
@@ -72,6 +75,7 @@ impl Registry {
             store,
             clock,
             release: Release::default(),
+            injected_seconds: INJECTED_LIFETIME_SECONDS,
             rbac_changes: AtomicU64::new(1),
             definition_changes: AtomicU64::new(1),
             kinds: ArcSwap::from_pointee((0, Arc::default())),
@@ -82,6 +86,12 @@ impl Registry {
     #[must_use]
     pub fn with_release(self, release: Release) -> Self {
         Self { release, ..self }
+    }
+
+    /// The same with another lifetime of injected volumes, in seconds.
+    #[must_use]
+    pub fn with_injected(self, injected_seconds: i64) -> Self {
+        Self { injected_seconds, ..self }
     }
 
     /// The store behind it.
@@ -139,6 +149,7 @@ impl Registry {
             let checks = self.namespace_open(kind, namespace, admission::shown_name(&object))?;
             admission::create(self, kind, namespace, &mut object).await?;
             checked(kind, &mut object, None)?;
+            admission::compress(self, kind, &mut object);
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             let key = key(kind, namespace, &name)?;
             if dry_run {

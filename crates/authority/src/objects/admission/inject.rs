@@ -82,6 +82,20 @@ fn push(object: &mut Value, list: &str, item: Value) {
     }
 }
 
+/// Gives every token that asks for the injected lifetime another one.
+pub(super) fn shorten(pod: &mut Value, seconds: i64) {
+    let volumes = pod.pointer_mut("/spec/volumes").and_then(Value::as_array_mut);
+    for volume in volumes.into_iter().flatten() {
+        let sources = volume.pointer_mut("/projected/sources").and_then(Value::as_array_mut);
+        for source in sources.into_iter().flatten() {
+            let lifetime = source.pointer_mut("/serviceAccountToken/expirationSeconds");
+            if let Some(lifetime) = lifetime.filter(|l| **l == INJECTED_LIFETIME_SECONDS) {
+                *lifetime = json!(seconds);
+            }
+        }
+    }
+}
+
 fn volume(name: &str) -> Value {
     json!({"name": name, "projected": {"defaultMode": FILE_MODE, "sources": [
         {"serviceAccountToken": {"expirationSeconds": INJECTED_LIFETIME_SECONDS, "path": "token"}},
@@ -148,6 +162,19 @@ mod tests {
             let after = pod["spec"]["volumes"].as_array().map_or(0, Vec::len);
             assert_eq!(after - before, usize::from(added), "{pod}");
         }
+    }
+
+    #[test]
+    fn a_laboratory_shortens_what_was_injected_and_nothing_else() {
+        let mut pod = json!({"spec": {"containers": [{"name": "c"}], "volumes": [{"name": "own", "projected":
+            {"sources": [{"serviceAccountToken": {"path": "t", "expirationSeconds": 7200}}]}}]}});
+        inject(&mut pod, "xxxxx");
+        shorten(&mut pod, 20);
+        let seconds = |n: usize| {
+            pod["spec"]["volumes"][n]["projected"]["sources"][0]["serviceAccountToken"]["expirationSeconds"]
+                .clone()
+        };
+        assert_eq!((seconds(0), seconds(1)), (json!(7200), json!(20)));
     }
 
     #[test]
