@@ -2,6 +2,7 @@
 
 use crate::client::Access;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -31,8 +32,14 @@ pub struct Server {
 impl Server {
     /// Starts `jeton serve` on a free port and waits for its ready line.
     pub fn start(data: &Path, more: &[&str]) -> Result<Self, String> {
+        Self::start_on(data, SocketAddr::from(([127, 0, 0, 1], 0)), more)
+    }
+
+    /// The same on an address that clients know already, such as the one of a server that was killed.
+    pub fn start_on(data: &Path, address: SocketAddr, more: &[&str]) -> Result<Self, String> {
         let mut command = Command::new(program());
-        command.arg("serve").arg("--data-dir").arg(data).args(["--listen", "127.0.0.1:0"]).args(more);
+        command.arg("serve").arg("--data-dir").arg(data);
+        command.arg("--listen").arg(address.to_string()).args(more);
         Self::spawn(command, data.with_extension("log"))
     }
 

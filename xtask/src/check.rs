@@ -2,7 +2,8 @@
 //!
 //! Invariant: a check that did not run is never counted as passed, and the exit code follows the counts.
 
-use crate::{console, generate, tidy, tools, workspace};
+use crate::tools::Missing;
+use crate::{clients, console, generate, tidy, tools, workspace};
 use std::io::{BufRead, BufReader};
 use std::process::{ExitCode, Stdio};
 use std::time::Instant;
@@ -38,7 +39,7 @@ impl Count {
 /// A chore by name, and how to run it.
 type Chore = (&'static str, fn() -> Result<Count, String>);
 
-const CHORES: [Chore; 8] = [
+const CHORES: [Chore; 9] = [
     ("format (cargo fmt --check)", || cargo(&["fmt", "--all", "--check"])),
     ("rules (cargo xtask tidy)", || tidy::chore().map(|code| Count::one(code == ExitCode::SUCCESS))),
     ("lints (cargo clippy)", || {
@@ -52,17 +53,21 @@ const CHORES: [Chore; 8] = [
     ("tests (cargo test)", || tests(&["test", "--workspace", "--locked", "--no-fail-fast"])),
     ("real kubectl (go build, cargo test)", kubectl),
     ("real Prometheus (apt-get install, cargo test)", prometheus),
+    ("real client libraries (pip, cargo test)", client_libraries),
 ];
 
 /// The tests with a real kubectl, or one skipped when it cannot be built here.
 fn kubectl() -> Result<Count, String> {
     match tools::kubectl() {
         Ok(_) => tests(&["test", "--locked", "-p", "e2e", "--features", "kubectl", "--test", "kubectl"]),
-        Err(missing) => {
-            console::say(&format!("skipped: {}; to run it: {}", missing.what, missing.remedy));
-            Ok(Count { skipped: 1, ..Count::default() })
-        }
+        Err(missing) => Ok(skipped("kubectl", &missing)),
     }
+}
+
+/// Says what could not be run here, and what would make it possible.
+fn skipped(name: &str, missing: &Missing) -> Count {
+    console::say(&format!("skipped: {name}: {}; to run it: {}", missing.what, missing.remedy));
+    Count { skipped: 1, ..Count::default() }
 }
 
 /// The tests with a real Prometheus, or one skipped where there is none.
@@ -71,23 +76,39 @@ fn prometheus() -> Result<Count, String> {
         Ok(()) => {
             tests(&["test", "--locked", "-p", "e2e", "--features", "prometheus", "--test", "prometheus"])
         }
-        Err(missing) => {
-            console::say(&format!("skipped: {}; to run it: {}", missing.what, missing.remedy));
-            Ok(Count { skipped: 1, ..Count::default() })
-        }
+        Err(missing) => Ok(skipped("prometheus", &missing)),
     }
 }
 
-/// Runs all chores; prints the counts last.
-pub(crate) fn everything() -> Result<ExitCode, String> {
+/// The tests with real client libraries; those of a language that cannot be installed here are left out, one skipped each.
+fn client_libraries() -> Result<Count, String> {
+    let mut count = Count::default();
+    let mut left_out = Vec::new();
+    for language in clients::LANGUAGES {
+        if let Err(missing) = (language.install)() {
+            count.add(skipped(language.name, &missing));
+            left_out.extend(["--skip", language.name]);
+        }
+    }
+    let run = ["test", "--locked", "-p", "e2e", "--features", "clients", "--test", "clients", "--"];
+    count.add(tests(&[&run[..], &left_out].concat())?);
+    Ok(count)
+}
+
+/// Runs the chores whose names hold one of these words, all of them when there is none; prints the counts last.
+pub(crate) fn chores(words: &[String]) -> Result<ExitCode, String> {
     let mut all = Count::default();
-    for (name, run) in CHORES {
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    for (name, run) in CHORES.into_iter().filter(|(name, _)| wanted(name)) {
         console::say(&format!("== {name}"));
         let begun = Instant::now();
         let count = run()?;
         let seconds = begun.elapsed().as_secs();
         console::say(&format!("== {name}: {} failed, {seconds} s", count.failed));
         all.add(count);
+    }
+    if all == Count::default() {
+        return Err(format!("no check's name holds {}", words.join(" or ")));
     }
     console::say(&format!("{} passed, {} failed, {} skipped", all.passed, all.failed, all.skipped));
     Ok(all.exit())

@@ -9,6 +9,7 @@ mod workspace;
 mod source;
 mod tidy;
 mod tools;
+mod clients;
 mod generate;
 mod check;
 mod dist;
@@ -28,7 +29,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Chore {
     /// Run every check and test; the last line counts them. Exit 1: something failed; 3: something could not be run.
-    Test,
+    Test {
+        /// Only those whose name holds one of these words, such as `kubectl` or `libraries`.
+        #[arg(value_name = "WORD")]
+        words: Vec<String>,
+    },
     /// The same as `test`, under the name that CI scripts expect.
     Ci,
     /// Build static binaries for x86-64 and arm64 with their checksums in target/dist.
@@ -56,7 +61,8 @@ enum Chore {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
-        Chore::Test | Chore::Ci => check::everything(),
+        Chore::Test { words } => check::chores(&words),
+        Chore::Ci => check::chores(&[]),
         Chore::Dist { target } => dist::chore(target.as_deref()),
         Chore::Tidy => tidy::chore(),
         Chore::Generate { check } => generate::chore(check),

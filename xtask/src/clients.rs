@@ -1,0 +1,80 @@
+//! Real client libraries for the tests, each under `target/clients` in the versions that its lock file names.
+//!
+//! Invariant: what a stamp says is installed is there; a stamp is written last, and holds what it was made from.
+
+use crate::tools::Missing;
+use crate::workspace;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A language that tests speak: the prefix of their names, and what installs its library.
+pub(crate) struct Language {
+    pub(crate) name: &'static str,
+    pub(crate) install: fn() -> Result<(), Missing>,
+}
+
+pub(crate) const LANGUAGES: [Language; 1] = [Language { name: "python", install: python }];
+
+/// A client's folder in the project.
+fn source(name: &str) -> PathBuf {
+    workspace::root().join("clients").join(name)
+}
+
+/// Where it is installed.
+fn home(name: &str) -> PathBuf {
+    workspace::target().join("clients").join(name)
+}
+
+/// Does `install` unless it was done for the same files and tool before.
+fn once(
+    name: &str,
+    made_from: &[PathBuf],
+    tool: &str,
+    install: impl FnOnce(&Path) -> Result<(), Missing>,
+) -> Result<(), Missing> {
+    let home = home(name);
+    let stamp = home.join(".made-from");
+    let texts = made_from.iter().map(|path| fs::read_to_string(path).unwrap_or_default());
+    let wanted = std::iter::once(tool.to_owned()).chain(texts).collect::<Vec<_>>().join("\n--\n");
+    if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+        return Ok(());
+    }
+    let _ = fs::remove_dir_all(&home);
+    let failed =
+        |e: std::io::Error| Missing { what: format!("{}: {e}", home.display()), remedy: "make room there" };
+    fs::create_dir_all(&home).map_err(failed)?;
+    install(&home)?;
+    fs::write(&stamp, wanted).map_err(failed)
+}
+
+/// Runs one step of an installation.
+fn step(command: &mut Command, remedy: &'static str) -> Result<(), Missing> {
+    let name = command.get_program().display().to_string();
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Missing { what: format!("{name} ended with {status}"), remedy }),
+        Err(error) => Err(Missing { what: format!("{name}: {error}"), remedy }),
+    }
+}
+
+/// What `program --version` says, as part of a stamp; empty when it does not run.
+fn version(program: &str) -> String {
+    let out = Command::new(program).arg("--version").output();
+    out.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+/// A virtual environment with what a list of pinned packages names.
+fn environment(name: &str, requirements: PathBuf) -> Result<(), Missing> {
+    once(name, std::slice::from_ref(&requirements), &version("python3"), |home| {
+        let remedy = "apt-get install python3-venv, and a network where pip finds its packages";
+        step(Command::new("python3").args(["-m", "venv"]).arg(home), remedy)?;
+        let mut pip = Command::new(home.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+        step(pip.arg(&requirements), remedy)
+    })
+}
+
+fn python() -> Result<(), Missing> {
+    environment("python", source("python/requirements.txt"))
+}
