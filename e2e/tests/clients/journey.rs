@@ -49,3 +49,13 @@ fn journey(mut command: Command) {
 fn python_journey() {
     journey(program::python("journey"));
 }
+
+#[test]
+fn go_journey() {
+    journey(program::go("journey"));
+}
+
+#[test]
+fn javascript_journey() {
+    journey(program::javascript("journey"));
+}

@@ -22,6 +22,18 @@ pub(crate) fn python(name: &str) -> Command {
     command
 }
 
+pub(crate) fn go(name: &str) -> Command {
+    let mut command = Command::new(made("go/client"));
+    command.arg(name);
+    command
+}
+
+pub(crate) fn javascript(name: &str) -> Command {
+    let mut command = Command::new(made("javascript/node"));
+    command.arg(made("javascript").join(name).with_extension("mjs"));
+    command
+}
+
 /// A client that runs and prints lines of JSON. Dropping it kills it.
 pub(crate) struct Client {
     child: Child,
