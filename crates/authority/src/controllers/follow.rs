@@ -44,7 +44,7 @@ pub(crate) trait Controller: Send + Sync + 'static {
 }
 
 /// What a follower hears.
-enum News {
+pub(super) enum News {
     /// Events were lost, or it is the first time.
     Everything,
     Events(Vec<Event>),
@@ -68,7 +68,7 @@ impl<'a> Follow<'a> {
     }
 
     /// Waits for news. May be dropped while it waits without losing any.
-    async fn news(&mut self) -> News {
+    pub(super) async fn news(&mut self) -> News {
         if let Some(watcher) = &mut self.watcher
             && let Ok(first) = watcher.next().await
         {

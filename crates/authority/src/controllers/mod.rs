@@ -16,6 +16,7 @@ pub mod revocations;
 mod garbage;
 pub mod namespace;
 pub mod pod_gc;
+pub mod run_pods;
 pub mod signing_keys;
 #[cfg(test)]
 pub(crate) mod lab;
@@ -93,5 +94,6 @@ pub fn spawn(registry: &Arc<Registry>, tokens: &Arc<Tokens>, settings: &Settings
     }
     tokio::spawn(signing_keys::run(tokens.clone()));
     tokio::spawn(pod_gc::PodGc::new(registry.clone()).run());
+    tokio::spawn(run_pods::RunPods::new(registry.clone()).run());
     tokio::spawn(drive(registry.clone(), garbage::Garbage::new(registry.clone())));
 }
