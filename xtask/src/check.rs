@@ -53,7 +53,7 @@ const CHORES: [Chore; 9] = [
     ("tests (cargo test)", || tests(&["test", "--workspace", "--locked", "--no-fail-fast"])),
     ("real kubectl (go build, cargo test)", kubectl),
     ("real Prometheus (apt-get install, cargo test)", prometheus),
-    ("real client libraries (pip, go build, npm, cargo test)", client_libraries),
+    ("real client libraries (pip, go build, npm, mvn, cargo test)", client_libraries),
 ];
 
 /// The tests with a real kubectl, or one skipped when it cannot be built here.

@@ -14,10 +14,11 @@ pub(crate) struct Language {
     pub(crate) install: fn() -> Result<(), Missing>,
 }
 
-pub(crate) const LANGUAGES: [Language; 3] = [
+pub(crate) const LANGUAGES: [Language; 4] = [
     Language { name: "python", install: python },
     Language { name: "go", install: go },
     Language { name: "javascript", install: javascript },
+    Language { name: "java", install: java },
 ];
 
 /// A client's folder in the project.
@@ -116,6 +117,28 @@ fn javascript() -> Result<(), Missing> {
     let files = entries.flatten().map(|entry| entry.path());
     let programs: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "mjs")).collect();
     copy(&programs, &home("javascript")).map_err(failed)
+}
+
+/// Maven brings the packages; the compiler alone does the rest, and a program needs no Maven to run.
+fn java() -> Result<(), Missing> {
+    let remedy = "apt-get install default-jdk-headless maven, and a network where Maven finds its packages";
+    let programs = ["Journey.java"].map(|name| source("java").join(name));
+    let pom = source("java/pom.xml");
+    once("java", &[&programs[..], std::slice::from_ref(&pom)].concat(), &version("javac"), |home| {
+        let mut maven = Command::new("mvn");
+        maven.args([
+            "--batch-mode",
+            "--quiet",
+            "dependency:copy-dependencies",
+            "-DincludeScope=runtime",
+            "--file",
+        ]);
+        maven.arg(&pom).arg(format!("-DoutputDirectory={}", home.join("lib").display()));
+        step(&mut maven, remedy)?;
+        let mut compiler = Command::new("javac");
+        compiler.args(["--release", "17", "-Xlint:all", "-Werror", "-d"]).arg(home.join("classes"));
+        step(compiler.arg("-cp").arg(home.join("lib/*")).args(&programs), remedy)
+    })
 }
 
 fn copy(files: &[PathBuf], folder: &Path) -> std::io::Result<()> {

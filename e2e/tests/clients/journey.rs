@@ -59,3 +59,8 @@ fn go_journey() {
 fn javascript_journey() {
     journey(program::javascript("journey"));
 }
+
+#[test]
+fn java_journey() {
+    journey(program::java("Journey"));
+}

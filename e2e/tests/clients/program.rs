@@ -34,6 +34,13 @@ pub(crate) fn javascript(name: &str) -> Command {
     command
 }
 
+pub(crate) fn java(class: &str) -> Command {
+    let path = format!("{}:{}", made("java/classes").display(), made("java/lib/*").display());
+    let mut command = Command::new("java");
+    command.args(["-cp", &path, class]);
+    command
+}
+
 /// A client that runs and prints lines of JSON. Dropping it kills it.
 pub(crate) struct Client {
     child: Child,
