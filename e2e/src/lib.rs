@@ -2,5 +2,6 @@
 
 pub mod client;
 pub mod server;
+pub mod transcript;
 pub mod conformance;
 pub mod bench;

@@ -59,7 +59,7 @@ const CHORES: [Chore; 9] = [
 /// The tests with a real kubectl, or one skipped when it cannot be built here.
 fn kubectl() -> Result<Count, String> {
     match tools::kubectl() {
-        Ok(_) => tests(&["test", "--locked", "-p", "e2e", "--features", "kubectl", "--test", "kubectl"]),
+        Ok(()) => tests(&["test", "--locked", "-p", "e2e", "--features", "kubectl", "--test", "kubectl"]),
         Err(missing) => Ok(skipped("kubectl", &missing)),
     }
 }

@@ -4,8 +4,8 @@ use crate::workspace;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A kubectl that is built from its module must be told its version.
-const VERSION: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37";
+/// The folders of `e2e/kubectl`, and the release each holds: the newest, and one from before bodies became protobuf.
+const KUBECTLS: [(&str, &str); 2] = [("new", "1.37.2"), ("old", "1.30.14")];
 
 /// What is missing, and the command that would bring it.
 #[derive(Debug)]
@@ -14,25 +14,35 @@ pub(crate) struct Missing {
     pub(crate) remedy: &'static str,
 }
 
-/// Builds the real kubectl from its Go module into `target/kubectl/new`.
-pub(crate) fn kubectl() -> Result<PathBuf, Missing> {
-    let source = workspace::root().join("e2e/kubectl/new");
-    let program = workspace::target().join("kubectl/new/kubectl");
+/// Builds the real kubectls from their Go module, each into its folder of `target/kubectl`.
+pub(crate) fn kubectl() -> Result<(), Missing> {
     let go = go().ok_or_else(no_go)?;
+    KUBECTLS.iter().try_for_each(|(folder, version)| build(&go, folder, version))
+}
+
+fn build(go: &Path, folder: &str, version: &str) -> Result<(), Missing> {
     let built = Command::new(go)
-        .args(["build", "-ldflags", VERSION, "-o"])
-        .arg(&program)
+        .args(["build", "-ldflags", &stamp(version), "-o"])
+        .arg(workspace::target().join("kubectl").join(folder).join("kubectl"))
         .arg(".")
-        .current_dir(&source)
+        .current_dir(workspace::root().join("e2e/kubectl").join(folder))
         .status();
     match built {
-        Ok(status) if status.success() => Ok(program),
+        Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(Missing {
-            what: format!("kubectl: go build ended with {status}"),
-            remedy: "cd e2e/kubectl/new && go build .",
+            what: format!("kubectl {version}: go build ended with {status}"),
+            remedy: "cd e2e/kubectl/new && go build . && cd ../old && go build .",
         }),
         Err(error) => Err(Missing { what: format!("go: {error}"), remedy: "install Go 1.26 or newer" }),
     }
+}
+
+/// A kubectl that is built from its module must be told its version.
+fn stamp(version: &str) -> String {
+    let mut parts = version.split('.');
+    let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let at = "-X k8s.io/component-base/version.git";
+    format!("{at}Version=v{version} {at}Major={major} {at}Minor={minor}")
 }
 
 /// Prometheus and its promtool, from the Debian package where this machine can install it.
@@ -120,6 +130,12 @@ fn minor(version: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kubectl_knows_its_version() {
+        let want = "-X k8s.io/component-base/version.gitVersion=v1.30.14 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=30";
+        assert_eq!(stamp("1.30.14"), want);
+    }
 
     #[test]
     fn versions() {
