@@ -1,7 +1,13 @@
 //! Tokens and files on one machine.
 //!
-//! Purpose: what a kubelet does for tokens, for machines without one. [`volume`] keeps directories.
+//! Purpose: what a kubelet does for tokens, for machines without one. [`volume`] writes directories, [`wanted`] says what
+//! a pod wants in them, [`api`] asks for it, and [`keep`] keeps it fresh.
 //! Invariant: nothing here can reach a signing key; everything comes from a Kubernetes API with the rights of a node or
 //! of whoever runs a program.
 
+pub mod clock;
 pub mod volume;
+pub mod wanted;
+pub mod happening;
+pub mod api;
+pub mod keep;

@@ -9,8 +9,10 @@ mod mode;
 mod path;
 mod plan;
 mod pulse;
+mod assemble;
 mod schedule;
 
+pub use assemble::{LeftOut, Part, assemble};
 pub use error::PathError;
 pub use mode::{Ownership, dir_mode, file_mode, token_mode};
 pub use path::VolumePath;

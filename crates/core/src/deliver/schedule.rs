@@ -68,6 +68,11 @@ impl Lease {
         self.due
     }
 
+    /// When the window for the next token is over.
+    pub fn late(&self) -> UnixTime {
+        self.late
+    }
+
     /// When the token ends.
     pub fn expires(&self) -> UnixTime {
         self.expires

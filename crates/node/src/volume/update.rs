@@ -1,7 +1,7 @@
 //! One volume: brought up to date, one update at a time.
 
 use super::{Dir, DiskError};
-use jeton_core::deliver::{Ownership, PathError, Payload, Plan, Step, plan};
+use jeton_core::deliver::{Ownership, PathError, Payload, Plan, Step, VolumePath, plan};
 use jeton_core::time::UnixTime;
 
 /// Why a volume was not brought up to date. The old content is still there.
@@ -36,6 +36,20 @@ impl Volume {
     /// A volume in this directory.
     pub fn new(dir: Dir, owner: Ownership) -> Self {
         Self { dir, owner, leftover: None }
+    }
+
+    /// Files of the next content belong to somebody else.
+    pub fn set_owner(&mut self, owner: Ownership) {
+        self.owner = owner;
+    }
+
+    /// What readers find now, as far as it was written here.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn content(&self) -> Result<Payload, DiskError> {
+        let files = self.dir.see()?.files.into_iter().filter(|(_, file)| file.mode <= 0o777);
+        Ok(files.filter_map(|(path, file)| Some((VolumePath::new(&path).ok()?, file))).collect())
     }
 
     /// Brings the directory to this content. The directory that was in use before stays until [`Volume::sweep`] or the
@@ -91,7 +105,7 @@ fn fresh_name(now: UnixTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jeton_core::deliver::{File, VolumePath};
+    use jeton_core::deliver::File;
     use std::collections::BTreeMap;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
