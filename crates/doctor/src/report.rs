@@ -26,15 +26,17 @@ pub struct Report {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// Workloads that will fail or fail already.
+    /// Workloads and add-ons that will fail or fail already.
     pub will_fail: usize,
     /// When the first of them does, RFC 3339.
     pub first_deadline: Option<String>,
+    /// How that is known.
+    pub first_deadline_kind: DeadlineKind,
     /// Which one that is.
     pub first_workload: Option<String>,
     /// yes, no, unknown.
     pub safe_to_disable_extension: &'static str,
-    /// Workloads that fail within an hour without the extension.
+    /// Workloads that fail within an hour without the extension, and add-ons that never re-read.
     pub blockers: usize,
     /// Workloads that look stale and recover by themselves after a refusal.
     pub self_healing: usize,
@@ -137,6 +139,8 @@ pub struct Workload {
     pub pods: Vec<String>,
     /// Container, where only one can be meant.
     pub container: Option<String>,
+    /// Whether it belongs to whoever provides the cluster.
+    pub provider: bool,
     /// State.
     pub state: State,
     /// Client.

@@ -1,8 +1,14 @@
 //! Add-ons with old versions that never re-read, and the oldest client a managed cluster supports.
 
 use super::table::{Table, TableError, optional};
+use super::texts::Text;
 use super::version::{Order, Version};
 use std::cmp::Ordering;
+
+/// Cells of a row of an add-on.
+pub(super) const COLUMNS: usize = 11;
+/// Cells of a row of the version rule.
+pub(super) const SKEW_COLUMNS: usize = 5;
 
 /// An add-on and its last affected version.
 #[derive(Clone, Debug)]
@@ -21,8 +27,8 @@ pub struct Addon {
     pub fixed: String,
     /// What replaced it, where no newer version is offered.
     pub successor: Option<String>,
-    /// The vendor's page.
-    pub link: String,
+    /// The vendor's page, in both languages.
+    pub link: Text,
 }
 
 /// The oldest Kubernetes minor a client may be of, for one version of a managed cluster.
@@ -48,7 +54,7 @@ impl Addon {
 }
 
 pub(super) fn rows(table: &Table) -> Result<Vec<Addon>, TableError> {
-    table.map(10, |cells| {
+    table.map(COLUMNS, |cells| {
         Ok(Addon {
             platform: cells[0].clone(),
             name: cells[1].clone(),
@@ -57,7 +63,7 @@ pub(super) fn rows(table: &Table) -> Result<Vec<Addon>, TableError> {
             through: cells[4].clone(),
             fixed: cells[5].clone(),
             successor: optional(&cells[6]),
-            link: cells[7].clone(),
+            link: Text::new(&cells[7], &cells[8]),
         })
     })
 }
@@ -71,7 +77,7 @@ pub fn minor(text: &str) -> Option<u64> {
 }
 
 pub(super) fn skew(table: &Table) -> Result<Vec<Skew>, TableError> {
-    table.map(5, |cells| {
+    table.map(SKEW_COLUMNS, |cells| {
         let read = |cell: &str| minor(cell).ok_or_else(|| format!("{cell:?} is not like 1.23"));
         Ok(Skew {
             platform: cells[0].clone(),

@@ -2,6 +2,7 @@
 
 use super::reload::Reload;
 use super::table::{Table, TableError, optional};
+use super::texts::{Lang, Text};
 use super::version::{Order, Version};
 use std::cmp::Ordering;
 
@@ -42,12 +43,19 @@ pub struct Published {
     pub vendor: String,
     /// What they say.
     pub minimum: String,
-    /// Where measurement or source says otherwise.
-    pub disagrees: Option<String>,
+    /// Where measurement or source says otherwise, in both languages.
+    pub disagrees: Option<Text>,
     /// Where it is published.
     pub source: String,
     /// When that was read.
     pub date: String,
+}
+
+impl Published {
+    /// Where measurement or source says otherwise.
+    pub fn disagrees(&self, lang: Lang) -> Option<String> {
+        self.disagrees.as_ref().map(|text| text.of(lang).to_owned())
+    }
 }
 
 /// Reads the rows.
@@ -80,14 +88,14 @@ pub(super) fn rows(table: &Table) -> Result<Vec<Library>, TableError> {
 
 /// Reads the published minimum versions.
 pub(super) fn published(table: &Table) -> Result<Vec<Published>, TableError> {
-    table.map(6, |cells| {
+    table.map(7, |cells| {
         Ok(Published {
             library: cells[0].clone(),
             vendor: cells[1].clone(),
             minimum: cells[2].clone(),
-            disagrees: optional(&cells[3]),
-            source: cells[4].clone(),
-            date: cells[5].clone(),
+            disagrees: optional(&cells[3]).map(|en| Text::new(&en, &cells[4])),
+            source: cells[5].clone(),
+            date: cells[6].clone(),
         })
     })
 }

@@ -12,6 +12,7 @@ pub mod texts;
 
 use library::Library;
 use reload::Reload;
+use std::collections::BTreeSet;
 use table::{Table, TableError};
 use user_agent::{Agent, AgentRule};
 
@@ -28,6 +29,8 @@ pub struct Knowledge {
     pub addons: Vec<addon::Addon>,
     /// Oldest client a managed cluster supports.
     pub skew: Vec<addon::Skew>,
+    /// Names that only a user's own file holds.
+    own: BTreeSet<String>,
 }
 
 /// What a client does with its token, as far as the tables say.
@@ -83,19 +86,53 @@ impl Knowledge {
             )?)?,
             addons: addon::rows(&table("addons.tsv", include_str!("../../knowledge/addons.tsv"))?)?,
             skew: addon::skew(&table("skew.tsv", include_str!("../../knowledge/skew.tsv"))?)?,
+            own: BTreeSet::new(),
         })
     }
 
-    /// Adds a user's own rows in front. Ten columns are a library, six a User-Agent.
+    /// Adds a user's own rows in front. The number of columns tells the table: five for a rule of versions, six for a
+    /// User-Agent, ten for a library, eleven for an add-on.
     pub fn extend(&mut self, name: &str, text: &str) -> Result<(), TableError> {
         let table = Table::parse(name, text)?;
-        let (libraries, agents): (Vec<_>, Vec<_>) =
-            table.rows.into_iter().partition(|row| row.cells.len() == library::COLUMNS);
-        let libraries = library::rows(&Table { name: table.name.clone(), rows: libraries })?;
-        let agents = user_agent::rows(&Table { name: table.name, rows: agents })?;
-        self.libraries.splice(0..0, libraries);
+        let known = [addon::SKEW_COLUMNS, user_agent::COLUMNS, library::COLUMNS, addon::COLUMNS];
+        if let Some(row) = table.rows.iter().find(|row| !known.contains(&row.cells.len())) {
+            let what = format!(
+                "{} cells between tabs; allowed are 5 (version rule), 6 (User-Agent), 10 (library) and 11 (add-on)",
+                row.cells.len()
+            );
+            return Err(TableError { name: table.name, line: row.line, what });
+        }
+        let part = |columns: usize| Table {
+            name: table.name.clone(),
+            rows: table.rows.iter().filter(|row| row.cells.len() == columns).cloned().collect(),
+        };
+        let skew = addon::skew(&part(addon::SKEW_COLUMNS))?;
+        let agents = user_agent::rows(&part(user_agent::COLUMNS))?;
+        let libraries = library::rows(&part(library::COLUMNS))?;
+        let addons = addon::rows(&part(addon::COLUMNS))?;
+        let public = self.public_names();
+        let new = libraries.iter().map(|l| &l.library).chain(agents.iter().map(|a| &a.library));
+        let new = new.chain(addons.iter().flat_map(|a| std::iter::once(&a.name).chain(&a.successor)));
+        self.own.extend(new.filter(|name| !public.contains(*name)).cloned());
+        // A row of the user's stands for the same thing of ours.
+        self.addons
+            .retain(|known| !addons.iter().any(|a| (&a.platform, &a.name) == (&known.platform, &known.name)));
+        self.skew.retain(|known| {
+            !skew.iter().any(|s| (&s.platform, s.cluster) == (&known.platform, known.cluster))
+        });
+        self.skew.splice(0..0, skew);
         self.agents.splice(0..0, agents);
+        self.libraries.splice(0..0, libraries);
+        self.addons.splice(0..0, addons);
         Ok(())
+    }
+
+    /// Names of libraries, programs and add-ons that the tables which ship hold: they tell nothing of a user.
+    pub fn public_names(&self) -> BTreeSet<String> {
+        let libraries = self.libraries.iter().map(|row| &row.library);
+        let agents = self.agents.iter().map(|row| &row.library);
+        let addons = self.addons.iter().flat_map(|row| std::iter::once(&row.name).chain(&row.successor));
+        libraries.chain(agents).chain(addons).filter(|name| !self.own.contains(*name)).cloned().collect()
     }
 
     /// The client behind a User-Agent.

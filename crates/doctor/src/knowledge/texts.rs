@@ -24,6 +24,8 @@ pub struct Text {
 /// Words of one rule.
 #[derive(Clone, Debug, Deserialize)]
 pub struct RuleText {
+    /// What the rule is about, in general.
+    pub about: Text,
     /// What was found.
     pub title: Text,
     /// What to do.
@@ -46,6 +48,11 @@ static FILE: LazyLock<File> = LazyLock::new(|| {
 });
 
 impl Text {
+    /// Of two texts.
+    pub fn new(en: &str, zh: &str) -> Self {
+        Self { en: en.to_owned(), zh: zh.to_owned() }
+    }
+
     /// In one language.
     pub fn of(&self, lang: Lang) -> &str {
         match lang {
@@ -70,7 +77,62 @@ pub fn word(id: &str, lang: Lang) -> &str {
     FILE.words.get(id).map_or(id, |text| text.of(lang))
 }
 
-/// Puts values in the place of `{name}`.
+/// Puts values in the place of `{name}`, in one pass: braces in a value mean nothing. What stands between `[[` and `]]`
+/// is left out when a value in it is missing or empty.
 pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
-    values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("[[") {
+        let Some((inside, tail)) = after.split_once("]]") else { break };
+        out += &put(before, values).0;
+        let (filled, whole) = put(inside, values);
+        out += if whole { &filled } else { "" };
+        rest = tail;
+    }
+    out += &put(rest, values).0;
+    out
+}
+
+/// Text with its values, and whether all of them were there.
+fn put(text: &str, values: &[(&str, &str)]) -> (String, bool) {
+    let (mut out, mut whole) = (String::new(), true);
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, tail)) = after.split_once('}') else { break };
+        let value = values.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value);
+        out += before;
+        out += if value.is_empty() { "-" } else { value };
+        whole &= !value.is_empty();
+        rest = tail;
+    }
+    out += rest;
+    (out, whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_put_once_and_parts_without_one_are_left_out() {
+        for (text, want) in [
+            ("{a} and {b}", "{b} and 2"),
+            ("x[[: {b}]][[; {none}]].", "x: 2."),
+            ("{none}", "-"),
+            ("no end {a", "no end {a"),
+            ("no end [[ {b}", "no end [[ 2"),
+        ] {
+            assert_eq!(fill(text, &[("a", "{b}"), ("b", "2")]), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_text_is_there_in_both_languages() {
+        assert!(FILE.rules.len() > 10 && FILE.words.len() > 10, "texts.json can be read");
+        let all =
+            FILE.rules.values().flat_map(|r| [&r.about, &r.title, &r.remedy].into_iter().chain(&r.links));
+        for text in all.chain(FILE.words.values()) {
+            assert!(!text.en.is_empty() && !text.zh.is_empty(), "{text:?}");
+        }
+    }
 }

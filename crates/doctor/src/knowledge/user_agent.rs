@@ -2,11 +2,15 @@
 
 use super::table::{Table, TableError, optional};
 
+/// Cells of a row.
+pub(super) const COLUMNS: usize = 6;
+
 /// One pattern: `{v}` is the version, `*` is anything.
 #[derive(Clone, Debug)]
 pub struct AgentRule {
     pattern: Vec<Piece>,
-    library: String,
+    /// Library or program.
+    pub library: String,
     exact: bool,
     note: String,
 }
@@ -33,7 +37,7 @@ pub struct Agent {
 
 /// Reads the rows.
 pub(super) fn rows(table: &Table) -> Result<Vec<AgentRule>, TableError> {
-    table.map(6, |cells| {
+    table.map(COLUMNS, |cells| {
         let exact = match cells[2].as_str() {
             "exact" | "lags" => true,
             "none" => false,

@@ -1,7 +1,7 @@
 //! For a ticket.
 
-use super::table::{COLUMNS, cells, printable, summary};
-use super::{gap, named, plain};
+use super::table::{COLUMNS, cells, gaps, printable, seen, summary};
+use super::{colon, named, plain};
 use crate::knowledge::texts::{Lang, word};
 use crate::report::{Finding, Report, Workload};
 use std::collections::BTreeMap;
@@ -9,46 +9,54 @@ use std::fmt::Write;
 
 /// The whole report.
 pub fn markdown(report: &Report, lang: Lang) -> String {
-    let mut out = format!("# Jeton doctor\n\n{}\n", summary(report, lang).trim_end().replace('\n', "\n\n"));
-    let _ = writeln!(out, "\n{}\n\n## {}\n", word("rotation-note", lang), word("coverage", lang));
-    for source in &report.coverage {
-        let window = source.window.as_ref().map(|w| format!(", {} … {}", w.from, w.to)).unwrap_or_default();
-        let _ = writeln!(out, "- `{}`: {}{window}", cell(&source.source), source.read);
-        if let Some(error) = &source.error {
-            let _ = writeln!(out, "  - {}", cell(error));
-        }
-        for m in &source.missing {
-            let _ = writeln!(out, "  - {}", cell(&gap(m.id, &m.detail, lang)));
-        }
-    }
+    let mut out = format!("# Jeton doctor\n\n**{}**\n", cell(&summary(report, lang)));
+    coverage(&mut out, report, lang);
     rows(&mut out, &report.workloads.iter().collect::<Vec<_>>(), lang);
     findings(&mut out, &report.findings.iter().collect::<Vec<_>>(), lang);
     out
 }
 
-/// One ticket for each namespace, or for each value of a label of the pods: name → text.
+/// One ticket for each namespace, or for each value of a label of the pods: file name → text. A team without a finding
+/// gets none; rows without the label are together in one.
 pub fn split(report: &Report, by: &str, lang: Lang) -> BTreeMap<String, String> {
     let mut teams: BTreeMap<String, Vec<&Workload>> = BTreeMap::new();
     for row in &report.workloads {
         let team = if by == "namespace" { Some(row.namespace.clone()) } else { row.labels.get(by).cloned() };
-        teams.entry(team.unwrap_or_else(|| "none".to_owned())).or_default().push(row);
+        teams.entry(team.unwrap_or_default()).or_default().push(row);
     }
-    let ticket = |(team, list): (String, Vec<&Workload>)| {
+    let mut tickets = BTreeMap::new();
+    for (team, list) in teams {
         let ids: Vec<&String> = list.iter().flat_map(|row| &row.findings).collect();
         let own: Vec<&Finding> = report.findings.iter().filter(|f| ids.contains(&&f.id)).collect();
         if own.is_empty() {
-            return None;
+            continue;
         }
-        let mut out = format!("# Jeton doctor: {}\n", cell(&team));
+        let name = if team.is_empty() { word("none", lang).to_owned() } else { team.clone() };
+        let mut out = format!("# Jeton doctor{}{}\n", colon(lang), cell(&name));
         rows(&mut out, &list, lang);
         findings(&mut out, &own, lang);
-        Some((file_name(&team), out))
-    };
-    teams.into_iter().filter_map(ticket).collect()
+        coverage(&mut out, report, lang);
+        tickets.insert(file_name(&team, &tickets), out);
+    }
+    tickets
+}
+
+fn coverage(out: &mut String, report: &Report, lang: Lang) {
+    let _ = writeln!(out, "\n## {}\n", word("coverage", lang));
+    for source in &report.coverage {
+        let _ = writeln!(out, "- {}{}{}", code(&source.source), colon(lang), seen(source, lang));
+        for line in gaps(source, lang) {
+            let _ = writeln!(out, "  - {}", cell(&line));
+        }
+    }
 }
 
 fn rows(out: &mut String, list: &[&Workload], lang: Lang) {
     let _ = writeln!(out, "\n## {}\n", word("workloads", lang));
+    if list.is_empty() {
+        let _ = writeln!(out, "{}", word("workload-none", lang));
+        return;
+    }
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     *out += &line(COLUMNS.map(|id| named(id, lang)).to_vec());
     *out += &line(vec!["---".to_owned(); COLUMNS.len()]);
@@ -59,27 +67,35 @@ fn rows(out: &mut String, list: &[&Workload], lang: Lang) {
 
 fn findings(out: &mut String, list: &[&Finding], lang: Lang) {
     let _ = writeln!(out, "\n## {}\n", word("findings", lang));
-    for finding in list {
-        let severity = named(&plain(&finding.severity), lang);
-        let _ = writeln!(out, "### {severity}: {}\n", cell(&finding.title));
-        let _ = writeln!(out, "{}: {}\n", word("remedy", lang), cell(&finding.remedy));
+    if list.is_empty() {
+        let _ = writeln!(out, "{} {}", word("no-findings", lang), word("not-seen-fine", lang));
+    } else {
+        let _ = writeln!(out, "{}\n", word("rotation-note", lang));
+    }
+    for (at, finding) in list.iter().enumerate() {
+        let severity = named(&format!("severity-{}", plain(&finding.severity)), lang);
+        let gap = if at == 0 { "" } else { "\n" };
+        let _ = writeln!(out, "{gap}### {severity}{}{}\n", colon(lang), cell(&finding.title));
+        let _ = writeln!(out, "- {}{}{}", word("remedy", lang), colon(lang), cell(&finding.remedy));
         let evidence = &finding.evidence;
         let ids = evidence.audit_ids.iter().chain(&evidence.credential_ids).chain(&evidence.objects);
-        let ids: Vec<String> = ids.map(|id| format!("`{}`", cell(id))).collect();
+        let ids: Vec<String> = ids.map(|id| code(id)).collect();
         if !ids.is_empty() {
-            let _ = writeln!(out, "{}: {}\n", word("evidence", lang), ids.join(", "));
+            let ids = ids.join(word("list", lang));
+            let _ = writeln!(out, "- {}{}{ids}", word("evidence", lang), colon(lang));
         }
-        for link in &finding.links {
-            let _ = writeln!(out, "<{link}>\n");
+        if !finding.links.is_empty() {
+            let links: Vec<String> = finding.links.iter().map(|link| format!("<{link}>")).collect();
+            let _ = writeln!(out, "- {}{}{}", word("ref", lang), colon(lang), links.join(word("list", lang)));
         }
+        let _ = writeln!(out, "- id{}{}", colon(lang), code(&finding.id));
     }
 }
 
-/// Text that cannot leave its cell, start markup or a link.
+/// Text that cannot leave its cell, start markup, a link or HTML.
 fn cell(text: &str) -> String {
-    let text = printable(text);
-    text.chars().fold(String::new(), |mut out, c| {
-        if matches!(c, '|' | '<' | '>' | '[' | ']' | '`' | '*' | '_') {
+    printable(text).chars().fold(String::new(), |mut out, c| {
+        if matches!(c, '|' | '<' | '>' | '[' | ']' | '`' | '*' | '_' | '\\' | '#' | '~' | '!' | '&') {
             out.push('\\');
         }
         out.push(c);
@@ -87,8 +103,21 @@ fn cell(text: &str) -> String {
     })
 }
 
-/// Letters, digits, dots and dashes.
-fn file_name(team: &str) -> String {
+/// Between backticks nothing is escaped, so neither a backtick nor the border of a cell may stand there.
+fn code(text: &str) -> String {
+    format!("`{}`", printable(text).replace('`', "'").replace('|', "/"))
+}
+
+/// Letters, digits and dashes; never the name of another team's ticket.
+fn file_name(team: &str, taken: &BTreeMap<String, String>) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    format!("{}.md", team.chars().take(100).map(safe).collect::<String>())
+    let stem: String = team.chars().take(100).map(safe).collect();
+    let stem = if stem.is_empty() { "_none".to_owned() } else { stem };
+    let mut name = format!("{stem}.md");
+    let mut number = 2;
+    while taken.contains_key(&name) {
+        name = format!("{stem}_{number}.md");
+        number += 1;
+    }
+    name
 }

@@ -3,10 +3,8 @@
 mod table;
 mod markdown;
 mod sarif;
-mod redact;
 
 pub use markdown::{markdown, split};
-pub use redact::redact;
 pub use sarif::sarif;
 pub use table::{summary, table};
 
@@ -24,6 +22,10 @@ pub fn json(report: &Report) -> String {
 /// A name of `jeton.dev` values in the language of the report.
 fn named(id: &str, lang: Lang) -> String {
     word(id, lang).to_owned()
+}
+
+fn colon(lang: Lang) -> &'static str {
+    word("colon", lang)
 }
 
 /// Lower-case name of a plain enum, as its JSON has it.

@@ -1,44 +1,94 @@
-//! SARIF 2.1.0, for code scanning dashboards.
+//! SARIF 2.1.0 (OASIS), for code scanning dashboards: one run, a rule for each id of a finding, a result for each finding.
 
-use super::plain;
+use super::{gap, plain};
+use crate::knowledge::texts::{self, Lang};
 use crate::report::{Report, Severity};
+use crate::rules::{cluster, table};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
-/// One run with one result for each finding.
-pub fn sarif(report: &Report) -> String {
-    let ids: BTreeSet<&str> = report.findings.iter().map(|finding| finding.rule).collect();
-    let rules: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
-    let results: Vec<Value> = report
-        .findings
+/// Everything a report says, as SARIF.
+pub fn sarif(report: &Report, lang: Lang) -> String {
+    let notes: Vec<Value> = report
+        .coverage
         .iter()
-        .map(|finding| {
-            let level = match finding.severity {
-                Severity::Critical => "error",
-                Severity::Warning => "warning",
-                Severity::Info => "note",
-            };
-            json!({
-                "ruleId": finding.rule,
-                "level": level,
-                "message": { "text": format!("{}. {}", finding.title, finding.remedy) },
-                "locations": [{ "logicalLocations": [{ "fullyQualifiedName": finding.workload, "kind": "resource" }] }],
-                "partialFingerprints": { "jeton/v1": finding.id },
-                "properties": {
-                    "severity": plain(&finding.severity),
-                    "auditIDs": finding.evidence.audit_ids,
-                    "credentialIDs": finding.evidence.credential_ids,
-                },
+        .flat_map(|source| {
+            let error = source.error.iter().map(|error| ("error", gap("could-not-read", error, lang)));
+            let gaps = source.missing.iter().map(|m| ("note", gap(m.id, &m.detail, lang)));
+            error.chain(gaps).map(|(level, text)| {
+                json!({"level": level, "message": {"text": format!("{}: {text}", source.source)}})
             })
         })
         .collect();
+    let read = report.coverage.iter().all(|source| source.error.is_none());
+    let tag = match lang {
+        Lang::En => "en",
+        Lang::Zh => "zh",
+    };
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
-            "tool": { "driver": { "name": "jeton-doctor", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
-            "results": results,
+            "tool": {"driver": {
+                "name": "jeton-doctor",
+                "fullName": "jeton doctor",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": rules(lang),
+            }},
+            "language": tag,
+            "invocations": [{
+                "executionSuccessful": read,
+                "endTimeUtc": report.generated,
+                "toolExecutionNotifications": notes,
+            }],
+            "results": results(report),
+            "properties": {"verdict": report.verdict},
         }],
     });
     format!("{document:#}\n")
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "note",
+    }
+}
+
+/// Every rule, found or not: a dashboard closes what is not found again.
+fn rules(lang: Lang) -> Vec<Value> {
+    let cases = table::RULES.iter().map(|rule| (rule.id, rule.severity));
+    let clusters = cluster::RULES.iter().map(|rule| (rule.id, rule.severity));
+    cases
+        .chain(clusters)
+        .map(|(id, severity)| {
+            let mut rule = json!({"id": id, "defaultConfiguration": {"level": level(severity)}});
+            if let Some(words) = texts::rule(id) {
+                rule["shortDescription"] = json!({"text": words.about.of(lang)});
+                if let Some(link) = words.links.first() {
+                    rule["helpUri"] = json!(link.of(lang));
+                }
+            }
+            rule
+        })
+        .collect()
+}
+
+fn results(report: &Report) -> Vec<Value> {
+    let one = |finding: &crate::report::Finding| {
+        let stop = if finding.title.is_ascii() { ". " } else { "。" };
+        json!({
+            "ruleId": finding.rule,
+            "level": level(finding.severity),
+            "message": { "text": format!("{}{stop}{}", finding.title, finding.remedy) },
+            "locations": [{ "logicalLocations": [{ "fullyQualifiedName": finding.workload, "kind": "resource" }] }],
+            "partialFingerprints": { "jeton/v1": finding.id },
+            "properties": {
+                "severity": plain(&finding.severity),
+                "evidence": finding.evidence,
+                "links": finding.links,
+            },
+        })
+    };
+    report.findings.iter().map(one).collect()
 }

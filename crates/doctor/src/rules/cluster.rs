@@ -1,22 +1,32 @@
 //! The rules on a whole cluster: counters, Secrets, add-ons, versions, and refusals that belong to nobody.
 
+use super::names::{Kind, Said};
 use crate::facts::{Cluster, Facts, Refusal, TokenSecret};
 use crate::knowledge::Knowledge;
 use crate::knowledge::addon::minor;
+use crate::knowledge::texts::Text;
 use crate::knowledge::version::{Order, Version};
 use crate::report::Severity;
 
 /// What a rule found.
 #[derive(Clone, Debug, Default)]
 pub struct Hit {
-    /// The object, as it stands in the id of the finding.
-    pub object: String,
+    /// The object, in parts, as it stands in the id of the finding.
+    pub object: Vec<Said>,
     /// Values for the words.
-    pub values: Vec<(&'static str, String)>,
+    pub values: Vec<(&'static str, Said)>,
     /// Requests.
     pub audit_ids: Vec<String>,
-    /// A page of its own.
-    pub link: Option<String>,
+    /// A page of its own, and whose it is.
+    pub link: Option<(String, Text)>,
+}
+
+fn plain(text: impl Into<String>) -> Said {
+    Said::Plain(text.into())
+}
+
+fn named(kind: Kind, name: &str) -> Said {
+    Said::Name(kind, name.to_owned())
 }
 
 /// A rule on a cluster.
@@ -84,10 +94,19 @@ pub const RULES: &[ClusterRule] = &[
     },
 ];
 
+/// Add-ons that will fail: workloads of the provider's which no log need name.
+pub(super) fn outdated(facts: &Facts, knowledge: &Knowledge) -> usize {
+    addons(facts, knowledge, Some(true)).len()
+}
+
 fn refused(refusal: &Refusal) -> Hit {
     Hit {
-        object: format!("{} {}", refusal.address, refusal.user_agent),
-        values: vec![("count", refusal.count.to_string()), ("since", refusal.first.rfc3339())],
+        object: vec![
+            named(Kind::Address, &refusal.address),
+            plain(" "),
+            named(Kind::Agent, &refusal.user_agent),
+        ],
+        values: vec![("count", plain(refusal.count.to_string())), ("since", plain(refusal.first.rfc3339()))],
         audit_ids: refusal.audit_ids.clone(),
         link: None,
     }
@@ -95,40 +114,47 @@ fn refused(refusal: &Refusal) -> Hit {
 
 fn counters(facts: &Facts) -> Vec<Hit> {
     let all = facts.clusters.iter().flat_map(|c| c.replicas.iter().map(move |replica| (c, replica)));
-    let moving = all.filter(|(_, replica)| replica.stale.is_some_and(|n| n > 0));
+    let moving = all.filter_map(|(c, replica)| Some((c, replica, replica.stale.filter(|n| *n > 0)?)));
     moving
-        .map(|(cluster, replica)| Hit {
-            object: format!("{}/{}", cluster.name, replica.name),
-            values: vec![("count", replica.stale.unwrap_or(0).to_string())],
+        .map(|(cluster, replica, count)| Hit {
+            object: vec![named(Kind::Source, &cluster.name), plain("/"), named(Kind::Replica, &replica.name)],
+            values: vec![("count", plain(count.to_string()))],
             ..Hit::default()
         })
         .collect()
 }
 
 fn secrets(facts: &Facts, wanted: fn(&TokenSecret) -> bool) -> Vec<Hit> {
-    let all = facts.clusters.iter().flat_map(|c| &c.secrets).filter(|secret| wanted(secret));
-    all.map(|secret| {
-        let users = facts.clusters.iter().flat_map(|c| &c.pods).filter(|pod| {
-            pod.namespace == secret.namespace
-                && pod.tokens.iter().any(|t| t.kind.secret() == Some(&secret.name))
-        });
-        let mut users: Vec<&str> = users.map(|pod| pod.owner.as_str()).collect();
-        users.sort_unstable();
-        users.dedup();
-        let or = |list: String| if list.is_empty() { "-".to_owned() } else { list };
-        Hit {
-            object: format!("{}/{}", secret.namespace, secret.name),
-            values: vec![
-                ("account", secret.account.clone()),
-                ("used", secret.last_used.clone().unwrap_or_else(|| "?".to_owned())),
-                ("mounted", or(users.join(", "))),
-                ("roles", or(secret.roles.join(", "))),
-                ("since", secret.invalid_since.clone().unwrap_or_default()),
-            ],
-            ..Hit::default()
+    let mut hits = Vec::new();
+    for cluster in &facts.clusters {
+        for secret in cluster.secrets.iter().filter(|secret| wanted(secret)) {
+            let users = cluster.pods.iter().filter(|pod| {
+                pod.namespace == secret.namespace
+                    && pod.tokens.iter().any(|t| t.kind.secret() == Some(&secret.name))
+            });
+            let mut users: Vec<String> = users.map(|pod| pod.owner.clone()).collect();
+            users.sort_unstable();
+            users.dedup();
+            let date = |label: &Option<String>| named(Kind::Date, label.as_deref().unwrap_or_default());
+            hits.push(Hit {
+                object: vec![
+                    named(Kind::Namespace, &secret.namespace),
+                    plain("/"),
+                    named(Kind::Secret, &secret.name),
+                ],
+                values: vec![
+                    ("account", named(Kind::Account, &secret.account)),
+                    ("namespace", named(Kind::Namespace, &secret.namespace)),
+                    ("used", date(&secret.last_used)),
+                    ("mounted", Said::List(Kind::Owner, users)),
+                    ("roles", Said::List(Kind::Role, secret.roles.clone())),
+                    ("since", date(&secret.invalid_since)),
+                ],
+                ..Hit::default()
+            });
         }
-    })
-    .collect()
+    }
+    hits
 }
 
 /// Add-ons that are affected (`Some(true)`), or whose version cannot be read (`None`).
@@ -143,24 +169,33 @@ fn addons(facts: &Facts, knowledge: &Knowledge, wanted: Option<bool>) -> Vec<Hit
                 let affected = version.as_deref().and_then(|v| addon.affects(v));
                 if affected == wanted {
                     hits.push(Hit {
-                        object: format!("{}/{}/{}", cluster.name, addon.platform, addon.name),
-                        values: vec![
-                            ("addon", addon.name.clone()),
-                            ("version", version.unwrap_or_else(|| "?".to_owned())),
-                            ("through", addon.through.clone()),
-                            ("fixed", addon.fixed.clone()),
-                            ("successor", addon.successor.clone().unwrap_or_else(|| "-".to_owned())),
+                        object: vec![
+                            named(Kind::Source, &cluster.name),
+                            plain("/"),
+                            named(Kind::Addon, &addon.name),
                         ],
-                        link: Some(addon.link.clone()),
+                        values: vec![
+                            ("addon", named(Kind::Addon, &addon.name)),
+                            ("version", named(Kind::Version, version.as_deref().unwrap_or_default())),
+                            ("through", named(Kind::Version, &addon.through)),
+                            ("fixed", named(Kind::Version, &addon.fixed)),
+                            ("successor", named(Kind::Addon, addon.successor.as_deref().unwrap_or_default())),
+                        ],
+                        link: Some((addon.name.clone(), addon.link.clone())),
                         ..Hit::default()
                     });
                 }
             }
         }
     }
-    hits.sort_by(|a, b| a.object.cmp(&b.object));
-    hits.dedup_by(|a, b| a.object == b.object && a.values == b.values);
-    hits
+    distinct(hits)
+}
+
+/// Each once, however many sources, pods or uses tell it.
+fn distinct(hits: Vec<Hit>) -> Vec<Hit> {
+    let mut seen = std::collections::BTreeSet::new();
+    let fresh = |hit: &Hit| seen.insert(format!("{:?} {:?}", hit.object, hit.values));
+    hits.into_iter().filter(fresh).collect()
 }
 
 /// Tags of the images whose repository ends so. Only vendors' own repositories carry the add-on's number.
@@ -189,20 +224,24 @@ fn skew(facts: &Facts, knowledge: &Knowledge) -> Vec<Hit> {
             let version = version.or_else(|| kubernetes_version(&client.library, &one.user_agent));
             if let Some(version) = version.filter(|v| *v < rule.client) {
                 hits.push(Hit {
-                    object: format!("{}/{} {}", one.account.namespace, one.account.name, one.user_agent),
+                    object: vec![
+                        named(Kind::Namespace, &one.account.namespace),
+                        plain("/"),
+                        named(Kind::Account, &one.account.name),
+                        plain(" "),
+                        named(Kind::Agent, &one.user_agent),
+                    ],
                     values: vec![
-                        ("client", format!("1.{version}")),
-                        ("oldest", format!("1.{}", rule.client)),
-                        ("cluster", format!("1.{own}")),
+                        ("client", plain(format!("1.{version}"))),
+                        ("oldest", plain(format!("1.{}", rule.client))),
+                        ("cluster", plain(format!("1.{own}"))),
                     ],
                     ..Hit::default()
                 });
             }
         }
     }
-    hits.sort_by(|a, b| a.object.cmp(&b.object));
-    hits.dedup_by(|a, b| a.object == b.object);
-    hits
+    distinct(hits)
 }
 
 /// `kubelet/v1.18.2 (linux/amd64) kubernetes/abc` is built from Kubernetes 1.18.

@@ -3,7 +3,9 @@
 pub mod case;
 pub mod outlook;
 pub mod table;
+pub mod names;
 pub mod cluster;
+mod finding;
 mod assemble;
 
 use jeton_core::limits::EXTENDED_LIFETIME_SECONDS;
@@ -22,6 +24,8 @@ pub struct Settings {
     pub extended_given: bool,
     /// Language of titles and remedies.
     pub lang: crate::knowledge::texts::Lang,
+    /// Put pseudonyms in the place of names and ids.
+    pub redact: bool,
 }
 
 impl Settings {
@@ -32,6 +36,7 @@ impl Settings {
             extended_lifetime: EXTENDED_LIFETIME_SECONDS,
             extended_given: false,
             lang: crate::knowledge::texts::Lang::En,
+            redact: false,
         }
     }
 }

@@ -304,8 +304,9 @@ fn recovered(case: &Case<'_>) -> bool {
         || (case.client.token_reload == Reload::After401 && case.refused.is_empty())
 }
 
+/// A file of a projected volume that is mounted alone; a Secret's token has nothing to be refreshed for.
 fn sub_path(case: &Case<'_>, result: &mut Outlook) {
-    if case.pods.iter().flat_map(|pod| &pod.tokens).any(|token| token.sub_path) {
+    if case.pods.iter().flat_map(|pod| &pod.tokens).any(|token| token.sub_path && token.kind.is_projected()) {
         result.cause = "sub-path";
     }
 }

@@ -29,9 +29,18 @@ pub fn self_heals(_: &Case<'_>, outlook: &Outlook) -> bool {
 
 /// Known to fail, though not yet seen to be stale.
 pub fn doomed(case: &Case<'_>, outlook: &Outlook) -> bool {
+    never_reloads(case, outlook) || (outlook.state == State::Unknown && outlook.cause == "sub-path")
+}
+
+fn never_reloads(case: &Case<'_>, outlook: &Outlook) -> bool {
     outlook.state == State::Unknown
         && case.client.token_reload.is_bad()
         && case.uses.iter().any(|u| u.pod.is_some())
+}
+
+/// Refused, because its Secret was marked invalid: it fails, and the extension has nothing to do with it.
+pub fn invalidated(case: &Case<'_>) -> bool {
+    any_legacy(case, |legacy| legacy.invalidated)
 }
 
 fn any_legacy(case: &Case<'_>, check: fn(&crate::facts::Legacy) -> bool) -> bool {
@@ -78,7 +87,7 @@ pub const RULES: &[Rule] = &[
         id: "library-never-reloads",
         severity: Severity::Critical,
         needs: "a User-Agent that names library and version",
-        check: doomed,
+        check: never_reloads,
     },
     Rule {
         id: "stale-self-heals",
@@ -108,7 +117,7 @@ pub const RULES: &[Rule] = &[
         id: "legacy-token-invalidated",
         severity: Severity::Critical,
         needs: "audit log with annotations",
-        check: |case, _| any_legacy(case, |legacy| legacy.invalidated),
+        check: |case, _| invalidated(case),
     },
     Rule {
         id: "legacy-token-auto",

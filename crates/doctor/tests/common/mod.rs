@@ -1,6 +1,8 @@
 //! Audit logs of scripted workloads, written as kube-apiserver 1.36 writes them.
 #![allow(dead_code, unreachable_pub, missing_debug_implementations, clippy::unwrap_used)] // each test file uses a part
 
+pub mod cases;
+
 use jeton_core::time::UnixTime;
 use jeton_doctor::collect::audit::{Options, read};
 use jeton_doctor::facts::Facts;

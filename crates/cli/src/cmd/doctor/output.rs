@@ -32,11 +32,9 @@ pub(crate) fn finish(facts: &Facts, common: &Common, now: UnixTime) -> Result<Ex
         }
         (settings.extended_lifetime, settings.extended_given) = (seconds, true);
     }
-    let mut report = report(facts, &knowledge, &settings);
-    let code = code(&report, common)?;
-    if common.redact {
-        render::redact(&mut report);
-    }
+    settings.redact = common.redact;
+    let report = report(facts, &knowledge, &settings);
+    let code = code(facts, &report, common)?;
     if let (Some(by), Some(dir)) = (&common.split_by, &common.split_dir) {
         tickets(&report, by, dir, lang)?;
     }
@@ -44,7 +42,7 @@ pub(crate) fn finish(facts: &Facts, common: &Common, now: UnixTime) -> Result<Ex
         Format::Table => render::table(&report, lang),
         Format::Json => render::json(&report),
         Format::Markdown => render::markdown(&report, lang),
-        Format::Sarif => render::sarif(&report),
+        Format::Sarif => render::sarif(&report, lang),
     };
     write_out(&text)?;
     Ok(ExitCode::from(code))
@@ -67,7 +65,7 @@ fn knowledge(common: &Common) -> Result<Knowledge, Failure> {
     Ok(knowledge)
 }
 
-fn code(report: &Report, common: &Common) -> Result<u8, Failure> {
+fn code(facts: &Facts, report: &Report, common: &Common) -> Result<u8, Failure> {
     let worst = match common.fail_on {
         FailOn::Critical => Some(Severity::Critical),
         FailOn::Warning => Some(Severity::Warning),
@@ -75,7 +73,7 @@ fn code(report: &Report, common: &Common) -> Result<u8, Failure> {
         FailOn::Never => None,
     };
     for wanted in common.require.iter().filter(|w| *w != "all") {
-        if !report.coverage.iter().any(|source| source.source == *wanted) {
+        if !facts.sources.iter().any(|source| source.name == *wanted) {
             return Err(Failure::misuse(format!(
                 "--require {wanted}: there is no such source; all is allowed too"
             )));
@@ -86,7 +84,7 @@ fn code(report: &Report, common: &Common) -> Result<u8, Failure> {
         return Ok(FINDINGS);
     }
     let needed = |name: &String| common.require.iter().any(|w| w == "all" || w == name);
-    let unread = report.coverage.iter().any(|source| source.error.is_some() && needed(&source.source));
+    let unread = facts.sources.iter().any(|source| source.error.is_some() && needed(&source.name));
     Ok(if unread { UNREAD } else { 0 })
 }
 
