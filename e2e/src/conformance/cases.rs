@@ -1,6 +1,6 @@
 //! The cases, group by group.
 
-use super::{Player, View, forge, managed};
+use super::{Player, View, forge, managed, objects};
 use crate::client::{Answer, As};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,6 +17,8 @@ pub fn play(player: &mut Player<'_>, group: &str) -> Result<(), String> {
         "forge" => forged(player),
         "revoke" => revoke(player).map_err(|e| e.to_string()),
         "admit" => managed::admit(player).map_err(|e| e.to_string()),
+        "discover" => objects::discover(player).map_err(|e| e.to_string()),
+        "objects" => objects::objects(player).map_err(|e| e.to_string()),
         "legacy" => managed::legacy(player).map_err(|e| e.to_string()),
         other => Err(format!("no group {other}")),
     }

@@ -6,6 +6,7 @@ mod symbols;
 mod cases;
 mod forge;
 mod managed;
+mod objects;
 
 pub use cases::play;
 pub use symbols::matches;
