@@ -288,7 +288,8 @@ impl ApiError {
             "message": self.message(), "reason": row.reason, "code": row.code,
         });
         let details = self.details();
-        if details.as_object().is_some_and(|d| !d.is_empty()) {
+        // Kubernetes 1.36: empty details say that the path is unknown; kubectl debug reads them.
+        if details.as_object().is_some_and(|d| !d.is_empty()) || *self == Self::NoResource {
             status["details"] = details;
         }
         status
@@ -336,5 +337,7 @@ mod tests {
             let status = error.status();
             assert_eq!((status["code"].as_u64(), status["message"].as_str()), (Some(code), Some(message)));
         }
+        assert_eq!(ApiError::NoResource.status()["details"], json!({}));
+        assert_eq!(ApiError::Unauthorized.status()["details"], Value::Null);
     }
 }

@@ -264,7 +264,11 @@ pub(super) fn checked(mut value: Value, kind: &Kind, validation: Validation) -> 
         ApiError::BadRequest(format!("the patched {} cannot be handled: {error}", kind.kind))
     };
     let notes = form.conform(&mut value).map_err(|e| cannot(&e))?;
-    judged(value, notes, validation, &cannot)
+    // Kubernetes 1.36: a patch that brings fields which nobody knows is invalid; it names no object there.
+    let strict = |error: &dyn std::fmt::Display| {
+        ApiError::Invalid(About::default(), vec![Cause::invalid_value("patch", "patch", error.to_string())])
+    };
+    judged(value, notes, validation, &strict)
 }
 
 /// A body may leave out its kind, but may not name another.

@@ -6,6 +6,7 @@ mod body;
 mod decode;
 mod discovery;
 mod openid;
+mod openapi_v2;
 mod token_uses;
 mod token_request;
 mod signing_keys;

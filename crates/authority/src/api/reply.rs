@@ -51,9 +51,14 @@ impl Reply {
     }
 
     pub(super) fn text(code: StatusCode, text: &str) -> Self {
+        Self::bytes(code, text.as_bytes().to_vec())
+    }
+
+    /// Bytes of a type that the caller says.
+    pub(super) fn bytes(code: StatusCode, bytes: Vec<u8>) -> Self {
         Self {
             code,
-            body: Body::new(text.as_bytes().to_vec()),
+            body: Body::new(bytes),
             content_type: "text/plain; charset=utf-8",
             cache: "no-cache, private",
             warnings: Vec::new(),

@@ -132,6 +132,9 @@ impl<'a> Request<'a> {
         if let Some(next) = list.next {
             metadata["continue"] = json!(next);
         }
+        if let Some(remaining) = list.remaining {
+            metadata["remainingItemCount"] = json!(remaining);
+        }
         Ok(self.shown_list(list.items, metadata, view))
     }
 

@@ -6,7 +6,7 @@ use super::negotiate::{self, Format};
 use super::openid::Documents;
 use super::reply::{Reply, refusal};
 use super::watch::MAX_WATCHES;
-use super::{access_reviews, resource, reviews, signing_keys, token_request};
+use super::{access_reviews, openapi_v2, resource, reviews, signing_keys, token_request};
 use crate::access::attributes::Attributes;
 use crate::access::authn::{self, Caller};
 use crate::access::authorizer::Authorizer;
@@ -16,7 +16,7 @@ use crate::controllers::legacy_tracking::write_uses;
 use crate::edge::Peer;
 use crate::exchange::{AUDIT_ID, Exchange, Observer};
 use crate::flow::Tokens;
-use crate::health::Health;
+use crate::health::{self, Health};
 use crate::metrics::CONTENT_TYPE;
 use crate::objects::Registry;
 use crate::request_info::{Query, RequestInfo, ResourcePath};
@@ -241,15 +241,17 @@ impl App {
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             return Err(ApiError::MethodNotAllowed);
         }
-        let ok = Reply::text(StatusCode::OK, "ok");
         match info.path.as_str() {
-            "/healthz" | "/livez" => return Ok(ok),
-            "/readyz" if self.health.ready(self.tokens.clock.now()) => return Ok(ok),
-            "/readyz" => {
-                let text = "[-]token-round-trip failed: no token was signed and verified in the last 5 s\nreadyz check failed";
-                return Ok(Reply::text(StatusCode::INTERNAL_SERVER_ERROR, text));
+            "/healthz" | "/livez" | "/readyz" => {
+                let ready = self.health.ready(self.tokens.clock.now());
+                let report = health::report(&info.path, &exchange.query, ready);
+                return Ok(match report {
+                    Ok(text) => Reply::text(StatusCode::OK, &text),
+                    Err(text) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, &text),
+                });
             }
             "/metrics" => return metrics(&self.observer),
+            "/openapi/v2" => return openapi_v2::reply(&parts.headers),
             "/version" | "/version/" => {
                 return Reply::json(StatusCode::OK, &discovery::version(self.registry.release));
             }

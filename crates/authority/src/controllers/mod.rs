@@ -14,6 +14,7 @@ pub mod events;
 pub mod legacy_cleaner;
 pub mod revocations;
 mod garbage;
+mod namespace_conditions;
 pub mod namespace;
 pub mod pod_gc;
 pub mod run_pods;

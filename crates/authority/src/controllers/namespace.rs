@@ -1,9 +1,10 @@
 //! A namespace that is going away is emptied, then let go.
 //!
 //! Kubernetes 1.36: pods first, each with its own grace period, and everything else only once no pod is left, so that a
-//! pod that is ending keeps its account and its Secrets. What finalizers hold is waited for. Left out on purpose:
+//! pod that is ending keeps its account and its Secrets. What finalizers hold is waited for, and told in
 //! `status.conditions`.
 
+use super::namespace_conditions::Remaining;
 use super::{Controller, Next};
 use crate::objects::delete::{DeleteOptions, Deleted};
 use crate::objects::kinds::{NAMESPACE, POD};
@@ -29,19 +30,19 @@ impl Namespaces {
         Ok(row.is_none_or(|row| row.terminating))
     }
 
-    /// Deletes every object of a kind; how many are still there.
-    async fn delete_all(&self, kind: &Kind, namespace: &str) -> Result<usize, ApiError> {
+    /// Deletes every object of a kind; notes those that are still there.
+    async fn delete_all(&self, kind: &Kind, namespace: &str, left: &mut Remaining) -> Result<(), ApiError> {
         let prefix = prefix(kind, namespace);
-        let (mut left, mut after) = (0, None);
+        let mut after = None;
         loop {
             let keys: Vec<Key> = self.0.store().index().read(|view| {
                 view.rows_after(&prefix, after.as_ref()).take(PAGE_NAMES).map(|(key, _)| key).collect()
             });
-            let Some(last) = keys.last() else { return Ok(left) };
+            let Some(last) = keys.last() else { return Ok(()) };
             after = Some(last.clone());
             for key in keys {
                 match self.0.delete(kind, namespace, key.parts().2, &DeleteOptions::default()).await {
-                    Ok(Deleted::Marked(_)) => left += 1,
+                    Ok(Deleted::Marked(object)) => left.note(kind.plural, kind.group, &object),
                     Ok(Deleted::Gone(_)) | Err(ApiError::NotFound(_)) => {}
                     Err(error) => return Err(error),
                 }
@@ -49,16 +50,35 @@ impl Namespaces {
         }
     }
 
-    /// Deletes pods, then all else; whether nothing is left.
-    async fn empty(&self, namespace: &str) -> Result<bool, ApiError> {
-        if self.delete_all(&POD, namespace).await? > 0 {
-            return Ok(false);
+    /// Deletes pods, then all else; gives back what is left.
+    async fn empty(&self, namespace: &str) -> Result<Remaining, ApiError> {
+        let mut left = Remaining::default();
+        self.delete_all(&POD, namespace, &mut left).await?;
+        if !left.is_empty() {
+            return Ok(left);
         }
-        let mut left = 0;
         for kind in self.0.kinds().iter().copied().filter(|k| k.namespaced && k.stored_as != POD.stored_as) {
-            left += self.delete_all(kind, namespace).await?;
+            self.delete_all(kind, namespace, &mut left).await?;
         }
-        Ok(left == 0)
+        Ok(left)
+    }
+
+    /// Says in the namespace what is left in it.
+    async fn tell(&self, namespace: &str, left: &Remaining) -> Result<(), ApiError> {
+        let mut object = match self.0.get(&NAMESPACE, "", namespace) {
+            // Gone while something came into it: nobody is left to be told.
+            Err(ApiError::NotFound(_)) => return Ok(()),
+            found => found?,
+        };
+        let now = self.0.clock().now().rfc3339();
+        let Some(conditions) = left.conditions(&object["status"]["conditions"], &now) else { return Ok(()) };
+        object["status"]["conditions"] = conditions;
+        let write = Write { part: Part::Status, ..Write::default() };
+        match self.0.update(&NAMESPACE, "", namespace, object, write).await {
+            // Whoever was faster is heard of, and this is done again.
+            Ok(_) | Err(ApiError::Conflict(..) | ApiError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives up the hold on a namespace whose content is gone.
@@ -117,7 +137,9 @@ impl Controller for Namespaces {
         if !self.closing(namespace)? {
             return Ok(Next::Done);
         }
-        if !self.empty(namespace).await? {
+        let left = self.empty(namespace).await?;
+        if !left.is_empty() {
+            self.tell(namespace, &left).await?;
             return Ok(Next::Again);
         }
         match self.let_go(namespace).await {
@@ -127,6 +149,6 @@ impl Controller for Namespaces {
             Err(error) => return Err(error),
         }
         // A creation that was already on its way when the namespace was marked may have come through.
-        Ok(if self.empty(namespace).await? { Next::Done } else { Next::Again })
+        Ok(if self.empty(namespace).await?.is_empty() { Next::Done } else { Next::Again })
     }
 }

@@ -187,6 +187,10 @@ async fn a_namespace_loses_its_pods_before_all_else() {
     let now = DeleteOptions { grace: Some(0), ..DeleteOptions::default() };
     lab.registry.delete(&POD, "ns", "running", &now).await.unwrap();
     assert_eq!(round(&controller).await, 1, "a finalizer holds");
+    let conditions = lab.get("namespaces", "", "ns")["status"]["conditions"].clone();
+    let words =
+        "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances";
+    assert_eq!((conditions.as_array().map(Vec::len), &conditions[4]["message"]), (Some(5), &json!(words)));
     assert!(lab.names("serviceaccounts", "ns").is_empty());
     let mut held = lab.get("configmaps", "ns", "held");
     held["metadata"]["finalizers"] = json!([]);

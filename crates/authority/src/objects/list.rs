@@ -35,6 +35,8 @@ pub struct List {
     pub revision: u64,
     /// Where to go on; absent at the end.
     pub next: Option<String>,
+    /// Objects after these, where that is known without reading them: Kubernetes 1.36 tells it where nothing is selected.
+    pub remaining: Option<usize>,
 }
 
 impl Registry {
@@ -47,13 +49,16 @@ impl Registry {
             Some(token) => continuation(token).map(|(key, revision)| (Some(key), Some(revision)))?,
             None => (None, None),
         };
-        let mut list = List { items: Vec::new(), revision: first.unwrap_or(u64::MAX), next: None };
+        let mut list =
+            List { items: Vec::new(), revision: first.unwrap_or(u64::MAX), next: None, remaining: None };
         loop {
             let page = self.page(kind, namespace, &options.selector, after.as_ref())?;
             list.revision = list.revision.min(page.revision);
             for (key, stored) in page.items {
                 if options.limit > 0 && list.items.len() >= options.limit {
                     list.next = after.as_ref().map(|key| continue_token(key, list.revision));
+                    list.remaining =
+                        options.selector.is_empty().then(|| self.after(kind, namespace, after.as_ref()));
                     return Ok(list);
                 }
                 let object = decode(kind, &stored)?;
@@ -94,6 +99,12 @@ impl Registry {
         Ok(page)
     }
 
+    /// How many objects come after one.
+    fn after(&self, kind: &Kind, namespace: &str, after: Option<&Key>) -> usize {
+        let all = prefix(kind, namespace);
+        self.store().index().read(|view| view.rows_after(&all, after).count())
+    }
+
     /// The keys that a selector by name or node leaves, from the index: the rest need not be read.
     fn chosen(&self, kind: &Kind, namespace: &str, selector: &Selector) -> Option<Vec<Key>> {
         if let Some(name) =
@@ -129,4 +140,29 @@ fn continuation(token: &str) -> Result<(Key, u64), ApiError> {
 
 fn continue_token(key: &Key, revision: u64) -> String {
     URL_SAFE_NO_PAD.encode(format!("{revision}/{}", key.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::lab::{Lab, kind};
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_part_tells_how_many_follow_where_nothing_is_selected() {
+        let lab = Lab::new().await;
+        for name in ["a", "b", "c"] {
+            lab.make("configmaps", "ns", json!({"metadata": {"name": name}})).await;
+        }
+        let list = |selector: Selector, after: Option<String>| {
+            let options = ListOptions { selector, limit: 2, after };
+            lab.registry.list(kind("configmaps"), "ns", &options).unwrap()
+        };
+        let first = list(Selector::default(), None);
+        assert_eq!((first.items.len(), first.remaining), (2, Some(1)));
+        let last = list(Selector::default(), first.next);
+        assert_eq!((last.items.len(), last.remaining), (1, None));
+        let chosen = list(Selector::parse(Some("!x"), None).unwrap(), None);
+        assert_eq!((chosen.items.len(), chosen.remaining), (2, None));
+    }
 }

@@ -20,6 +20,7 @@ pub fn stamp_new(object: &mut Value, namespace: &str, now: UnixTime, random: Uui
     if !object["metadata"].is_object() {
         object["metadata"] = json!({});
     }
+    tidy(object);
     let Some(metadata) = object["metadata"].as_object_mut() else { return };
     for key in
         ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "managedFields"]
@@ -59,6 +60,7 @@ pub fn suffix(random: Uuid) -> String {
 
 /// What an update may not change is taken from the object as it was.
 pub fn stamp_update(object: &mut Value, old: &Value) {
+    tidy(object);
     let Some(metadata) = object["metadata"].as_object_mut() else { return };
     for key in ["resourceVersion", "managedFields", "selfLink"] {
         metadata.remove(key);
@@ -76,6 +78,21 @@ pub fn stamp_update(object: &mut Value, old: &Value) {
         match old["metadata"].get(key) {
             Some(value) => drop(metadata.insert(key.to_owned(), value.clone())),
             None => drop(metadata.remove(key)),
+        }
+    }
+}
+
+/// Takes out what is empty. Kubernetes 1.36: metadata never shows an empty list or map.
+pub fn tidy(object: &mut Value) {
+    let Some(metadata) = object["metadata"].as_object_mut() else { return };
+    for key in ["labels", "annotations", "finalizers", "ownerReferences"] {
+        let empty = metadata.get(key).is_some_and(|v| match v {
+            Value::Array(items) => items.is_empty(),
+            Value::Object(members) => members.is_empty(),
+            other => other.is_null(),
+        });
+        if empty {
+            metadata.remove(key);
         }
     }
 }
@@ -194,6 +211,14 @@ mod tests {
         let name = generated(&"é".repeat(40), Uuid::from_u128(u128::MAX));
         assert!(name.len() <= 63 && name.starts_with('é'));
         assert_eq!(generated("gen-", Uuid::nil()), "gen-bbbbb");
+    }
+
+    #[test]
+    fn metadata_shows_nothing_empty() {
+        let mut object =
+            json!({"metadata": {"labels": {}, "finalizers": [], "annotations": {"a": ""}}, "data": {}});
+        tidy(&mut object);
+        assert_eq!(object, json!({"metadata": {"annotations": {"a": ""}}, "data": {}}));
     }
 
     #[test]

@@ -21,9 +21,9 @@ pub const NODE: Kind = Kind {
         column("Version", Cell::At("/status/nodeInfo/kubeletVersion")),
         wide("Internal-IP", Cell::Of(|o, _| address(o, "InternalIP"))),
         wide("External-IP", Cell::Of(|o, _| address(o, "ExternalIP"))),
-        wide("OS-Image", Cell::At("/status/nodeInfo/osImage")),
-        wide("Kernel-Version", Cell::At("/status/nodeInfo/kernelVersion")),
-        wide("Container-Runtime", Cell::At("/status/nodeInfo/containerRuntimeVersion")),
+        wide("OS-Image", Cell::Of(|o, _| known(o, "osImage"))),
+        wide("Kernel-Version", Cell::Of(|o, _| known(o, "kernelVersion"))),
+        wide("Container-Runtime", Cell::Of(|o, _| known(o, "containerRuntimeVersion"))),
     ],
     field: |object, field| match field {
         "spec.unschedulable" => {
@@ -47,6 +47,12 @@ fn status(node: &Value) -> Value {
     };
     let closed = node.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false);
     json!(if closed { format!("{word},SchedulingDisabled") } else { word.to_owned() })
+}
+
+/// Kubernetes 1.36: what a node has not told is `<unknown>`.
+fn known(node: &Value, member: &str) -> Value {
+    let told = text(node, &format!("/status/nodeInfo/{member}"));
+    json!(if told.is_empty() { "<unknown>" } else { told })
 }
 
 fn roles(node: &Value) -> Value {

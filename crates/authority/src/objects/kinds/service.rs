@@ -23,7 +23,7 @@ pub const SERVICE: Kind = Kind {
         NAME,
         column("Type", Cell::At("/spec/type")),
         column("Cluster-IP", Cell::Of(|o, _| or_none(text(o, "/spec/clusterIP")))),
-        column("External-IP", Cell::Of(|o, _| or_none(text(o, "/spec/externalName")))),
+        column("External-IP", Cell::Of(|o, _| external(o))),
         column("Port(s)", Cell::Of(|o, _| ports(o))),
         AGE,
         wide("Selector", Cell::Of(|o, _| labels(o, "/spec/selector"))),
@@ -62,6 +62,24 @@ fn check(new: &Value, _: Option<&Value>, causes: &mut Vec<Cause>) {
             let why = "must be between 1 and 65535, inclusive";
             causes.push(Cause::invalid_value(format!("spec.ports[{at}].port"), number, why));
         }
+    }
+}
+
+/// Kubernetes 1.36: a load balancer that has no address yet is `<pending>`.
+fn external(service: &Value) -> Value {
+    let given = service.pointer("/spec/externalIPs").and_then(Value::as_array).into_iter().flatten();
+    let balanced = service.pointer("/status/loadBalancer/ingress").and_then(Value::as_array);
+    let balanced = balanced.into_iter().flatten().map(|i| match text(i, "/ip") {
+        "" => text(i, "/hostname"),
+        ip => ip,
+    });
+    let balancer = text(service, "/spec/type") == "LoadBalancer";
+    let mut all: Vec<&str> = balanced.filter(|_| balancer).collect();
+    all.extend(given.filter_map(Value::as_str));
+    match text(service, "/spec/externalName") {
+        "" if balancer && all.is_empty() => Value::from("<pending>"),
+        "" => joined(all.into_iter()),
+        name => Value::from(name),
     }
 }
 
