@@ -102,9 +102,9 @@ fn round_trip(tokens: &Tokens, now: UnixTime) -> bool {
     let Ok(token) = seal(&claims, signed.signing_input, &signed.signature, &ring.keys, false) else {
         return false;
     };
-    open(token.expose(), &tokens.policy).is_some_and(|candidate| {
-        candidate.prove(&ring.keys, &tokens.policy, &Digest::default(), &Seen::default()).is_ok()
-    })
+    let (digest, seen) = (Digest::default(), Seen::default());
+    open(token.expose(), &digest, &tokens.policy, &ring.keys, &seen)
+        .is_some_and(|candidate| candidate.prove(&tokens.policy).is_ok())
 }
 
 #[cfg(test)]

@@ -6,6 +6,10 @@
 use crate::objects::selector::Selector;
 use http::Method;
 use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+
+/// Room for the parts of a path that need not grow.
+const USUAL_PARTS: usize = 8;
 
 /// What a request asks for, as authorization sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,20 +77,19 @@ impl Query {
 
 /// Reads a request line; `None` when the path is not UTF-8 once decoded.
 pub fn parse(method: &Method, path: &str, query: &Query) -> Option<RequestInfo> {
-    let decoded = percent_decode_str(path).decode_utf8().ok()?.into_owned();
-    let raw: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let mut parts = Vec::with_capacity(raw.len());
-    for part in raw {
-        parts.push(percent_decode_str(part).decode_utf8().ok()?.into_owned());
+    let decoded = decode(path)?.into_owned();
+    let mut parts = Vec::with_capacity(USUAL_PARTS);
+    for part in path.trim_start_matches('/').split('/') {
+        parts.push(decode(part)?);
     }
-    let rest = match parts.first().map(String::as_str) {
-        Some("api") if parts.len() >= 3 => Some((String::new(), parts[1].clone(), parts.split_off(2))),
-        Some("apis") if parts.len() >= 4 => Some((parts[1].clone(), parts[2].clone(), parts.split_off(3))),
-        _ => None,
+    let (group, version, rest) = match &parts[..] {
+        [api, version, rest @ ..] if api == "api" => ("", &**version, rest),
+        [apis, group, version, rest @ ..] if apis == "apis" => (&**group, &**version, rest),
+        _ => ("", "", &[][..]),
     };
-    let Some((group, version, rest)) = rest.filter(|(_, _, rest)| !rest[0].is_empty()) else {
+    if rest.first().is_none_or(|plural| plural.is_empty()) {
         return Some(RequestInfo { path: decoded, verb: plain_verb(method), ..RequestInfo::default() });
-    };
+    }
     let resource = resource(group, version, rest);
     let verb = verb(method, &resource, query);
     let selector = match resource.name.is_empty() && verb != "create" {
@@ -98,23 +101,33 @@ pub fn parse(method: &Method, path: &str, query: &Query) -> Option<RequestInfo> 
     Some(RequestInfo { path: decoded, verb, resource: Some(resource), selector, selected_name })
 }
 
-fn resource(group: String, version: String, mut parts: Vec<String>) -> ResourcePath {
+/// Borrowed where nothing is escaped, as in nearly every path.
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if text.contains('%') { percent_decode_str(text).decode_utf8().ok() } else { Some(Cow::Borrowed(text)) }
+}
+
+fn resource(group: &str, version: &str, mut parts: &[Cow<'_, str>]) -> ResourcePath {
     // A trailing slash asks for the same thing.
-    while parts.len() > 1 && parts.last().is_some_and(String::is_empty) {
-        parts.pop();
+    while let [rest @ .., last] = parts
+        && !rest.is_empty()
+        && last.is_empty()
+    {
+        parts = rest;
     }
-    let mut out = ResourcePath { group, version, ..ResourcePath::default() };
+    let mut out =
+        ResourcePath { group: group.to_owned(), version: version.to_owned(), ..ResourcePath::default() };
     let own = ["status", "finalize"];
-    if parts[0] == "namespaces" && parts.len() > 1 {
-        out.namespace.clone_from(&parts[1]);
-        if parts.len() > 2 && !own.contains(&parts[2].as_str()) {
-            parts.drain(..2);
+    if let [first, namespace, rest @ ..] = parts
+        && first == "namespaces"
+    {
+        out.namespace = namespace.clone().into_owned();
+        if rest.first().is_some_and(|sub| !own.contains(&&**sub)) {
+            parts = rest;
         }
     }
-    let mut parts = parts.into_iter();
-    out.plural = parts.next().unwrap_or_default();
-    out.name = parts.next().unwrap_or_default();
-    out.subresource = parts.collect::<Vec<_>>().join("/");
+    let text = |at: usize| parts.get(at).map_or(String::new(), |part| part.clone().into_owned());
+    (out.plural, out.name) = (text(0), text(1));
+    out.subresource = parts.get(2..).unwrap_or_default().join("/");
     out
 }
 

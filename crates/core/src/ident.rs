@@ -16,7 +16,7 @@ const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alpha
 
 /// The user name of a service account: `system:serviceaccount:<namespace>:<name>`.
 pub fn account_username(namespace: &str, name: &str) -> String {
-    format!("{USERNAME_PREFIX}{namespace}:{name}")
+    [USERNAME_PREFIX, namespace, ":", name].concat()
 }
 
 /// Namespace and name out of a service account's user name; `None` when it is not one.

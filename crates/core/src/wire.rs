@@ -5,9 +5,12 @@
 //!
 //! Left out on purpose: unknown-field reports and protobuf. `jeton-schema` handles those for all kinds alike.
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Group and version of the kinds in this module.
 pub const AUTHENTICATION_V1: &str = "authentication.k8s.io/v1";
@@ -95,22 +98,22 @@ pub struct BoundObjectRef {
     pub uid: String,
 }
 
-/// A TokenReview as it arrives. Debug is not derived, because `spec.token` is a token.
+/// A TokenReview as it arrives, its texts borrowed from it. Debug is not derived, because `spec.token` is a token.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct TokenReview {
+pub struct TokenReview<'a> {
     /// Empty or `TokenReview`.
-    #[serde(deserialize_with = "null_is_default")]
-    pub kind: String,
+    #[serde(borrow, deserialize_with = "text")]
+    pub kind: Cow<'a, str>,
     /// Empty or `authentication.k8s.io/v1`.
-    #[serde(rename = "apiVersion", deserialize_with = "null_is_default")]
-    pub api_version: String,
+    #[serde(borrow, rename = "apiVersion", deserialize_with = "text")]
+    pub api_version: Cow<'a, str>,
     /// Object metadata, echoed.
     #[serde(deserialize_with = "null_is_default")]
     pub metadata: Map<String, Value>,
     /// What is asked.
-    #[serde(deserialize_with = "null_is_default")]
-    pub spec: TokenReviewSpec,
+    #[serde(borrow, deserialize_with = "null_is_default")]
+    pub spec: TokenReviewSpec<'a>,
     /// Ignored on input.
     pub status: Option<Value>,
 }
@@ -118,22 +121,44 @@ pub struct TokenReview {
 /// What a TokenReview asks. Debug is not derived, because `token` is a token.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct TokenReviewSpec {
+pub struct TokenReviewSpec<'a> {
     /// The token in question.
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
-    pub token: String,
+    #[serde(borrow, skip_serializing_if = "str::is_empty", deserialize_with = "text")]
+    pub token: Cow<'a, str>,
     /// Audiences the asker wants; empty: the API server's.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub audiences: Vec<String>,
 }
 
-impl std::fmt::Debug for TokenReviewSpec {
+/// A text, borrowed where nothing in it is escaped; null is the empty one.
+fn text<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'a, str>, D::Error> {
+    struct Text;
+    impl<'de> Visitor<'de> for Text {
+        type Value = Cow<'de, str>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+        fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+            Ok(Cow::Borrowed(text))
+        }
+        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(Cow::Owned(text.to_owned()))
+        }
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Cow::default())
+        }
+    }
+    // Any: a null is told from a string by looking.
+    deserializer.deserialize_any(Text)
+}
+
+impl std::fmt::Debug for TokenReviewSpec<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TokenReviewSpec(token: {} bytes, audiences: {:?})", self.token.len(), self.audiences)
     }
 }
 
-impl std::fmt::Debug for TokenReview {
+impl std::fmt::Debug for TokenReview<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TokenReview({:?})", self.spec)
     }
@@ -169,8 +194,17 @@ mod tests {
 
     #[test]
     fn a_review_never_prints_its_token() {
-        let review: TokenReview = serde_json::from_str(r#"{"spec":{"token":"eyJ.x.y"}}"#).unwrap();
+        let review: TokenReview<'_> = serde_json::from_str(r#"{"spec":{"token":"eyJ.x.y"}}"#).unwrap();
         assert!(!format!("{review:?}").contains("eyJ"));
+    }
+
+    #[test]
+    fn a_review_borrows_what_it_can() {
+        let text = r#"{"kind":null,"apiVersion":"x","spec":{"token":"a\u0062","audiences":null}}"#;
+        let review: TokenReview<'_> = serde_json::from_str(text).unwrap();
+        assert!(matches!(review.api_version, Cow::Borrowed("x")));
+        assert_eq!((&*review.kind, &*review.spec.token), ("", "ab"));
+        assert!(serde_json::from_str::<TokenReview<'_>>(r#"{"spec":{"token":1}}"#).is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod openapi_v2;
 mod token_uses;
 mod token_request;
 mod signing_keys;
+mod review_answer;
 mod reviews;
 mod access_reviews;
 mod watch;

@@ -28,13 +28,18 @@ impl Reply {
     pub(super) fn json(code: StatusCode, value: &impl Serialize) -> Result<Self, ApiError> {
         let mut body = Vec::with_capacity(USUAL_BODY_BYTES);
         serde_json::to_writer(&mut body, value).map_err(|e| ApiError::Internal(e.to_string()))?;
-        Ok(Self {
+        Ok(Self::json_text(code, body))
+    }
+
+    /// What is JSON already.
+    pub(super) fn json_text(code: StatusCode, body: Vec<u8>) -> Self {
+        Self {
             code,
             body: Body::new(body),
             content_type: "application/json",
             cache: "no-cache, private",
             warnings: Vec::new(),
-        })
+        }
     }
 
     /// A value in the format the client wants.

@@ -2,42 +2,26 @@
 
 use super::decode::{self, Validation};
 use super::reply::Reply;
+use super::review_answer;
 use super::router::App;
 use crate::exchange::Exchange;
 use crate::flow::review::{event, review};
-use crate::request_info::Query;
 use crate::status::ApiError;
 use http::{HeaderMap, StatusCode};
 use jeton_core::limits::MAX_AUDIENCES;
-use jeton_core::wire::{AUTHENTICATION_V1, TokenReview, TokenReviewSpec, TokenReviewStatus, UserInfo};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use jeton_core::wire::{AUTHENTICATION_V1, TokenReview, TokenReviewStatus, UserInfo};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 const KIND: &str = "TokenReview";
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    kind: &'static str,
-    api_version: &'static str,
-    metadata: &'a Map<String, Value>,
-    spec: &'a TokenReviewSpec,
-    status: TokenReviewStatus,
-}
-
-fn read(headers: &HeaderMap, query: &Query, bytes: &[u8]) -> Result<(TokenReview, Vec<String>), ApiError> {
-    let validation = Validation::of(query)?;
-    if decode::is_json(headers)
-        && let Ok(review) = serde_json::from_slice::<TokenReview>(bytes)
-        && matches!(review.kind.as_str(), "" | KIND)
-        && matches!(review.api_version.as_str(), "" | AUTHENTICATION_V1)
-    {
-        return Ok((review, Vec::new()));
-    }
-    let decoded = decode::object(headers, bytes, AUTHENTICATION_V1, KIND, validation)?;
-    let review =
-        serde_json::from_value(decoded.value).map_err(|e| ApiError::BadRequest(format!("{KIND}: {e}")))?;
-    Ok((review, decoded.warnings))
+/// A body that is plain JSON and holds nothing unknown, read where it lies; `None`: it takes the thorough way.
+fn plain<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Option<TokenReview<'a>> {
+    // As text at once: checked for UTF-8 as a whole, not string by string.
+    let text = decode::is_json(headers).then(|| std::str::from_utf8(bytes).ok())??;
+    let review: TokenReview<'_> = serde_json::from_str(text).ok()?;
+    let ours = matches!(&*review.kind, "" | KIND) && matches!(&*review.api_version, "" | AUTHENTICATION_V1);
+    ours.then_some(review)
 }
 
 /// The token as a bearer header would carry it: trimmed, up to the first space (Kubernetes 1.36). One that begins with
@@ -48,7 +32,18 @@ fn presented(token: &str) -> &str {
 
 /// Answers a TokenReview.
 pub(super) fn token_review(app: &App, exchange: &Exchange, bytes: &[u8]) -> Result<Reply, ApiError> {
-    let (request, warnings) = read(&exchange.parts.headers, &exchange.query, bytes)?;
+    let validation = Validation::of(&exchange.query)?;
+    let thorough;
+    let (request, warnings) = match plain(&exchange.parts.headers, bytes) {
+        Some(request) => (request, Vec::new()),
+        None => {
+            let headers = &exchange.parts.headers;
+            thorough = decode::object(headers, bytes, AUTHENTICATION_V1, KIND, validation)?;
+            let request = TokenReview::deserialize(&thorough.value);
+            let request = request.map_err(|e| ApiError::BadRequest(format!("{KIND}: {e}")))?;
+            (request, thorough.warnings.clone())
+        }
+    };
     let bad = |text: &str| Err(ApiError::BadRequest(text.to_owned()));
     if request.metadata.get("namespace").and_then(Value::as_str).is_some_and(|n| !n.is_empty()) {
         return bad("the namespace of the provided object does not match the namespace sent on the request");
@@ -70,14 +65,8 @@ pub(super) fn token_review(app: &App, exchange: &Exchange, bytes: &[u8]) -> Resu
         }
         Err(refused) => TokenReviewStatus { error: refused.to_string(), ..TokenReviewStatus::default() },
     };
-    let answer = Answer {
-        kind: KIND,
-        api_version: AUTHENTICATION_V1,
-        metadata: &request.metadata,
-        spec: &request.spec,
-        status,
-    };
-    Ok(Reply::json(StatusCode::CREATED, &answer)?.warn(warnings))
+    let body = review_answer::json(&request.metadata, &request.spec, &status)?;
+    Ok(Reply::json_text(StatusCode::CREATED, body).warn(warnings))
 }
 
 /// Answers a SelfSubjectReview: who is asking. Its content does not matter, but it must be one.

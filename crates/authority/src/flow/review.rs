@@ -5,7 +5,8 @@ use super::issue::found;
 use crate::store::{IndexRow, Key};
 use aws_lc_rs::digest::{SHA256, digest};
 use jeton_core::legacy::{INVALID_SINCE_LABEL, LAST_USED_LABEL};
-use jeton_core::lookup::{FoundTokenSecret, Snapshot, Wanted};
+use jeton_core::limits::MAX_TOKEN_BYTES;
+use jeton_core::lookup::{Found, FoundTokenSecret, Snapshot, Wanted};
 use jeton_core::observe::Event;
 use jeton_core::verify::{Digest, Kind, Rejected, Verified, decide, open};
 use serde_json::Value;
@@ -51,10 +52,13 @@ pub fn event(outcome: &Result<Verified, Refused>) -> Option<Event<'_>> {
 /// # Errors
 /// [`Refused`] holds the evidence.
 pub fn review(tokens: &Tokens, token: &str, asked: &[String]) -> Result<Verified, Refused> {
-    let candidate = open(token, &tokens.policy).ok_or(Refused::NotOurs)?;
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(Refused::NotOurs);
+    }
     let digest = sha256(token);
     let ring = tokens.ring.load();
-    let proven = candidate.prove(&ring.keys, &tokens.policy, &digest, &ring.seen).map_err(Refused::of)?;
+    let candidate = open(token, &digest, &tokens.policy, &ring.keys, &ring.seen).ok_or(Refused::NotOurs)?;
+    let proven = candidate.prove(&tokens.policy).map_err(Refused::of)?;
     let wanted = proven.wanted();
     let snapshot = match proven.kind() {
         Kind::Bound => look_up(tokens, &wanted),
@@ -92,14 +96,14 @@ fn sha256(token: &str) -> Digest {
 fn look_up(tokens: &Tokens, wanted: &Wanted<'_>) -> Snapshot {
     tokens.store.index().read(|view| {
         let get = |resource: &str, namespace: &str, name: Option<&str>| {
-            view.find(resource, namespace, name?).as_ref().map(found)
+            view.life(resource, namespace, name?).map(|(uid, deletion)| Found { uid, deletion })
         };
         Snapshot {
             account: get("core/serviceaccounts", wanted.namespace, Some(wanted.account)),
             secret: get("core/secrets", wanted.namespace, wanted.secret),
             pod: get("core/pods", wanted.namespace, wanted.pod),
             node: get("core/nodes", "", wanted.node),
-            revoked: !wanted.id.is_empty() && view.find(REVOCATIONS, "", wanted.id).is_some(),
+            revoked: !wanted.id.is_empty() && view.life(REVOCATIONS, "", wanted.id).is_some(),
             token_secret: None,
         }
     })

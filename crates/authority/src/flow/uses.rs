@@ -4,6 +4,7 @@
 //! because the label is still old.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Most uses that wait to be written.
@@ -20,12 +21,17 @@ pub struct Used {
 
 /// Uses that wait.
 #[derive(Debug, Default)]
-pub struct Uses(Mutex<BTreeSet<Used>>);
+pub struct Uses {
+    /// Whether there may be any: every request asks, and nearly always there are none.
+    some: AtomicBool,
+    waiting: Mutex<BTreeSet<Used>>,
+}
 
 impl Uses {
     /// Notes a use.
     pub fn note(&self, namespace: &str, secret: &str) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.some.store(true, Ordering::SeqCst);
         if waiting.len() < MAX_WAITING {
             waiting.insert(Used { namespace: namespace.to_owned(), secret: secret.to_owned() });
         }
@@ -33,6 +39,11 @@ impl Uses {
 
     /// Takes what waits.
     pub fn take(&self) -> BTreeSet<Used> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        if !self.some.load(Ordering::SeqCst) {
+            return BTreeSet::new();
+        }
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.some.store(false, Ordering::SeqCst);
+        std::mem::take(&mut *waiting)
     }
 }

@@ -57,6 +57,12 @@ struct Packed {
     flags: u8,
 }
 
+impl Packed {
+    fn deletion(&self) -> Option<i64> {
+        (self.flags & DELETION != 0).then_some(self.deletion)
+    }
+}
+
 const DELETION: u8 = 1;
 const TERMINATING: u8 = 2;
 
@@ -95,13 +101,23 @@ impl View<'_> {
 
     /// The row of one object by its parts: a name that cannot be a key's finds nothing.
     pub fn find(&self, group_resource: &str, namespace: &str, name: &str) -> Option<IndexRow> {
+        self.packed(group_resource, namespace, name).map(|row| self.0.unpack(row))
+    }
+
+    /// As [`View::find`], but only uid and deletion time: reading names counts their readers, which every processor
+    /// would then write to.
+    pub fn life(&self, group_resource: &str, namespace: &str, name: &str) -> Option<(Uuid, Option<i64>)> {
+        self.packed(group_resource, namespace, name).map(|row| (Uuid::from_bytes(row.uid), row.deletion()))
+    }
+
+    fn packed(&self, group_resource: &str, namespace: &str, name: &str) -> Option<&Packed> {
         let rows = self.0.resources.get(group_resource).filter(|rows| !rows.is_empty())?;
         // A stored key has one `/` here, so no other split of the same text can meet it.
         let mut rest = String::with_capacity(namespace.len() + 1 + name.len());
         rest.push_str(namespace);
         rest.push('/');
         rest.push_str(name);
-        rows.get(rest.as_str()).map(|row| self.0.unpack(row))
+        rows.get(rest.as_str())
     }
 
     /// Whether an object exists.
@@ -217,7 +233,7 @@ impl Rows {
         let name = |id: NameId| if id == NO_NAME { None } else { self.names.text(id) };
         IndexRow {
             uid: Uuid::from_bytes(row.uid),
-            deletion: (row.flags & DELETION != 0).then_some(row.deletion),
+            deletion: row.deletion(),
             account: name(row.account),
             node: name(row.node),
             token_digest: row.token_digest.as_deref().copied(),

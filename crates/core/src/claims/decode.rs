@@ -164,7 +164,8 @@ fn private(map: &mut Map<String, Value>) -> Result<Private, String> {
 /// stands twice or has another type. It then takes [`issuer`] and [`claims`] to say what the token is, and wherever
 /// this one reads something, those two read the same.
 pub fn plain_claims(payload: &[u8]) -> Option<Claims> {
-    let plain: Plain = serde_json::from_slice(payload).ok()?;
+    // As text at once: checked for UTF-8 as a whole, not string by string.
+    let plain: Plain = serde_json::from_str(std::str::from_utf8(payload).ok()?).ok()?;
     let inner = plain.private;
     let reference = |r: PlainRef| Ref { name: r.name, uid: r.uid };
     Some(Claims {

@@ -34,8 +34,8 @@ fn seen(payload: &[u8], found: &Snapshot) -> Observed {
     let input = format!("{head}.{}", URL_SAFE_NO_PAD.encode(payload));
     let signature = pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
     let token = format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
-    let candidate = open(&token, &policy).unwrap();
-    let proven = candidate.prove(&keys, &policy, &Digest::default(), &Seen::default()).unwrap();
+    let (digest, seen) = (Digest::default(), Seen::default());
+    let proven = open(&token, &digest, &policy, &keys, &seen).unwrap().prove(&policy).unwrap();
     let outcome: Result<Verified, Rejected> =
         decide(&proven, &[0; 32], &[], found, &policy, UnixTime::from_seconds(NOW));
     let event = match &outcome {

@@ -8,6 +8,7 @@ use crate::limits::MAX_TOKEN_BYTES;
 use crate::lookup::Wanted;
 use crate::policy::Policy;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use memchr::memchr_iter;
 
 /// Issuer of tokens out of Secrets.
 pub(super) const LEGACY_ISSUER: &str = claims::LEGACY_ISSUER;
@@ -16,17 +17,27 @@ pub(super) const LEGACY_ISSUER: &str = claims::LEGACY_ISSUER;
 #[derive(Clone)]
 pub struct Candidate<'a> {
     kind: Kind,
-    header: Header,
-    signing_input: &'a str,
     payload: Vec<u8>,
     /// The claims, when they could be read in one pass.
     claims: Option<Claims>,
+    /// What must be verified; `None`: it held before, under the same keys.
+    proof: Option<Proof<'a>>,
+    digest: &'a Digest,
+    keys: &'a KeySet,
+    seen: &'a Seen,
+}
+
+/// A signature, and what it is about.
+#[derive(Clone)]
+struct Proof<'a> {
+    header: Header,
+    signing_input: &'a str,
     signature: Vec<u8>,
 }
 
 impl std::fmt::Debug for Candidate<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Candidate({:?}, key {:?})", self.kind, self.header.kid)
+        write!(f, "Candidate({:?}, key {:?})", self.kind, self.proof.as_ref().map(|p| &p.header.kid))
     }
 }
 
@@ -40,26 +51,38 @@ pub(super) enum ProvenClaims {
     Legacy(LegacyClaims),
 }
 
-/// Takes a token apart. `None`: not ours, which is no error: another authenticator may know it.
+/// Takes a token apart, for these keys. `None`: not ours, which is no error: another authenticator may know it.
 /// Kubernetes 1.36: JSON serialization is never ours, nor is a token whose issuer we do not accept.
-pub fn open<'a>(token: &'a str, policy: &Policy) -> Option<Candidate<'a>> {
+///
+/// `digest` is the token's SHA-256, and `seen` belongs to `keys`: header and signature of a token whose signature held
+/// under them before are not read again.
+pub fn open<'a>(
+    token: &'a str,
+    digest: &'a Digest,
+    policy: &Policy,
+    keys: &'a KeySet,
+    seen: &'a Seen,
+) -> Option<Candidate<'a>> {
     if token.len() > MAX_TOKEN_BYTES || token.trim_start().starts_with('{') {
         return None;
     }
-    let (signing_input, signature) = token.rsplit_once('.')?;
-    let (head, body) = signing_input.split_once('.')?;
-    if body.contains('.') {
-        return None;
-    }
-    let payload = URL_SAFE_NO_PAD.decode(body).ok()?;
+    let mut dots = memchr_iter(b'.', token.as_bytes());
+    let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else { return None };
+    let payload = URL_SAFE_NO_PAD.decode(&token[first + 1..second]).ok()?;
     let claims = claims::plain_claims(&payload);
     let kind = match &claims {
         Some(claims) => kind(&claims.issuer, policy)?,
         None => kind(&claims::issuer(&payload)?, policy)?,
     };
-    let header = claims::header(&URL_SAFE_NO_PAD.decode(head).ok()?)?;
-    let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-    Some(Candidate { kind, header, signing_input, payload, claims, signature })
+    let proof = match seen.contains(digest) {
+        true => None,
+        false => Some(Proof {
+            header: claims::header(&URL_SAFE_NO_PAD.decode(&token[..first]).ok()?)?,
+            signing_input: &token[..second],
+            signature: URL_SAFE_NO_PAD.decode(&token[second + 1..]).ok()?,
+        }),
+    };
+    Some(Candidate { kind, payload, claims, proof, digest, keys, seen })
 }
 
 fn kind(issuer: &str, policy: &Policy) -> Option<Kind> {
@@ -77,39 +100,16 @@ impl Candidate<'_> {
     }
 
     /// Verifies the signature, unless the same token's signature held before under the same keys, and
-    /// reads the claims strictly. `digest` is the token's SHA-256.
+    /// reads the claims strictly.
     ///
     /// # Errors
     /// Unknown key id, a signature that does not verify, or claims that cannot be read.
-    pub fn prove(
-        self,
-        keys: &KeySet,
-        policy: &Policy,
-        digest: &Digest,
-        seen: &Seen,
-    ) -> Result<Proven, Rejected> {
-        if !seen.contains(digest) {
-            self.signature(keys)?;
-            seen.insert(digest);
+    pub fn prove(self, policy: &Policy) -> Result<Proven, Rejected> {
+        if let Some(proof) = &self.proof {
+            proof.verify(self.keys)?;
+            self.seen.insert(self.digest);
         }
         self.read(policy)
-    }
-
-    fn signature(&self, keys: &KeySet) -> Result<(), Rejected> {
-        let key_id = (!self.header.kid.is_empty()).then_some(self.header.kid.as_str());
-        if keys.candidates(key_id).next().is_none() {
-            return Err(Rejected::UnknownKey { key_id: self.header.kid.clone() });
-        }
-        let input = self.signing_input.as_bytes();
-        let verified = self.header.crit.is_none()
-            && Algorithm::from_name(&self.header.alg).is_some_and(|algorithm| {
-                keys.candidates(key_id).any(|k| k.verifies(algorithm, input, &self.signature))
-            });
-        if !verified {
-            let (algorithm, key_id) = (self.header.alg.clone(), self.header.kid.clone());
-            return Err(Rejected::Signature { algorithm, key_id });
-        }
-        Ok(())
     }
 
     fn read(self, policy: &Policy) -> Result<Proven, Rejected> {
@@ -132,6 +132,26 @@ impl Candidate<'_> {
                 }
                 Ok(Proven(ProvenClaims::Legacy(claims::legacy_claims(&self.payload).map_err(malformed)?)))
             }
+        }
+    }
+}
+
+impl Proof<'_> {
+    fn verify(&self, keys: &KeySet) -> Result<(), Rejected> {
+        let Header { alg, kid, crit } = &self.header;
+        let key_id = (!kid.is_empty()).then_some(kid.as_str());
+        if keys.candidates(key_id).next().is_none() {
+            return Err(Rejected::UnknownKey { key_id: kid.clone() });
+        }
+        let input = self.signing_input.as_bytes();
+        let verified = crit.is_none()
+            && Algorithm::from_name(alg).is_some_and(|algorithm| {
+                keys.candidates(key_id).any(|k| k.verifies(algorithm, input, &self.signature))
+            });
+        if verified {
+            Ok(())
+        } else {
+            Err(Rejected::Signature { algorithm: alg.clone(), key_id: kid.clone() })
         }
     }
 }

@@ -95,7 +95,7 @@ fn user(namespace: &str, name: &str, uid: &str, extra: BTreeMap<String, Vec<Stri
         uid: uid.to_owned(),
         groups: vec![
             ALL_ACCOUNTS_GROUP.to_owned(),
-            format!("{ALL_ACCOUNTS_GROUP}:{namespace}"),
+            [ALL_ACCOUNTS_GROUP, ":", namespace].concat(),
             AUTHENTICATED_GROUP.to_owned(),
         ],
         extra,
@@ -105,22 +105,22 @@ fn user(namespace: &str, name: &str, uid: &str, extra: BTreeMap<String, Vec<Stri
 /// The facts beside the name (Kubernetes 1.36: `authentication.kubernetes.io/…`, one value each).
 fn extra(claims: &Claims, release: Release) -> BTreeMap<String, Vec<String>> {
     let mut extra = BTreeMap::new();
-    let mut add = |key: &str, value: &str| {
+    let mut add = |key: &str, value: String| {
         if !value.is_empty() {
-            extra.insert(format!("authentication.kubernetes.io/{key}"), vec![value.to_owned()]);
+            extra.insert(["authentication.kubernetes.io/", key].concat(), vec![value]);
         }
     };
     if !claims.id.is_empty() && release.has(Gate::Jti) {
-        add("credential-id", &format!("JTI={}", claims.id));
+        add("credential-id", ["JTI=", &claims.id].concat());
     }
     if let Some(pod) = claims.private.pod.as_ref().filter(|p| !p.name.is_empty() && !p.uid.is_empty()) {
-        add("pod-name", &pod.name);
-        add("pod-uid", &pod.uid);
+        add("pod-name", pod.name.clone());
+        add("pod-uid", pod.uid.clone());
     }
     let told = if claims.private.pod.is_some() { Gate::PodNodeInfo } else { Gate::NodeBindingValidation };
     if let Some(node) = claims.private.node.as_ref().filter(|n| !n.name.is_empty() && release.has(told)) {
-        add("node-name", &node.name);
-        add("node-uid", &node.uid);
+        add("node-name", node.name.clone());
+        add("node-uid", node.uid.clone());
     }
     extra
 }

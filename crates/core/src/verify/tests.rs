@@ -42,11 +42,11 @@ impl Lab {
     }
 
     fn verdict(&self, token: &str, found: &Snapshot, at_millis: i64) -> Option<Result<Verified, Rejected>> {
-        let candidate = open(token, &self.policy)?;
+        let (digest, seen) = (Digest::default(), Seen::default());
+        let candidate = open(token, &digest, &self.policy, &self.keys, &seen)?;
         let now = UnixTime::from_millis(at_millis);
-        let decided = candidate
-            .prove(&self.keys, &self.policy, &Digest::default(), &Seen::default())
-            .and_then(|p| decide(&p, &[0; 32], &[], found, &self.policy, now));
+        let decided =
+            candidate.prove(&self.policy).and_then(|p| decide(&p, &[0; 32], &[], found, &self.policy, now));
         Some(decided)
     }
 }
@@ -245,10 +245,9 @@ fn audiences_are_intersected_in_the_order_asked() {
     let lab = Lab::new();
     let claims = Claims { audiences: vec!["b".to_owned(), "a".to_owned()], ..pod_bound() };
     let token = lab.token(&claims);
-    let proven = open(token.expose(), &lab.policy)
-        .unwrap()
-        .prove(&lab.keys, &lab.policy, &Digest::default(), &Seen::default())
-        .unwrap();
+    let (digest, seen) = (Digest::default(), Seen::default());
+    let opened = open(token.expose(), &digest, &lab.policy, &lab.keys, &seen).unwrap();
+    let proven = opened.prove(&lab.policy).unwrap();
     let ask = |asked: &[&str]| {
         let asked: Vec<String> = asked.iter().map(|s| (*s).to_owned()).collect();
         decide(&proven, &[0; 32], &asked, &live(), &lab.policy, UnixTime::from_seconds(NOW))
@@ -256,4 +255,20 @@ fn audiences_are_intersected_in_the_order_asked() {
     assert_eq!(ask(&["a", "x", "b"]).unwrap().audiences(), ["a", "b"]);
     let refused = ask(&["x", "y"]).unwrap_err().to_string();
     assert_eq!(refused, r#"token audiences ["b" "a"] is invalid for the target audiences ["x" "y"]"#);
+}
+
+#[test]
+fn a_signature_that_held_is_not_computed_again_and_no_other_passes_for_it() {
+    let lab = Lab::new();
+    let (good, seen) = (lab.token(&pod_bound()), Seen::default());
+    let forged = format!("{}AAAA", good.expose().rsplit_once('.').unwrap().0.to_owned() + ".");
+    let proves = |token: &str, digest: u8, keys: &KeySet, seen: &Seen| {
+        open(token, &[digest; 32], &lab.policy, keys, seen).unwrap().prove(&lab.policy).is_ok()
+    };
+    assert!(!proves(&forged, 2, &lab.keys, &seen));
+    assert!(!proves(&forged, 2, &lab.keys, &seen), "a signature that did not hold is not remembered");
+    assert!(proves(good.expose(), 1, &lab.keys, &seen));
+    assert!(proves(good.expose(), 1, &KeySet::default(), &seen), "no key is needed any more");
+    assert!(!proves(&forged, 2, &lab.keys, &seen));
+    assert!(!proves(good.expose(), 1, &KeySet::default(), &Seen::default()), "other keys remember nothing");
 }
