@@ -1,23 +1,48 @@
 //! From what a log service wraps around audit events to the events.
 //!
-//! Known: plain lines, EventList, CloudWatch (S3 export, `filter-log-events`, subscription), Google LogEntry, Azure
-//! `properties.log`, Huawei LTS (raw and JSON transfer to OBS, download, query API). Anything else is named, not guessed.
+//! Known: plain lines, EventList, CloudWatch (S3 export, `filter-log-events`, `tail`, subscriptions, Insights), Google
+//! LogEntry, Azure `properties.log` and `log_s`, Huawei LTS (raw and JSON transfer to OBS, download as text or CSV, query
+//! API). Anything else is named, not guessed.
 
 use super::event::{Annotations, Event, ObjectRef, Status, Text, User};
+use super::line;
 use crate::limits::MAX_ENVELOPE_DEPTH;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// What one record was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// It held this many audit events (none: an empty list).
-    Events(u64),
-    /// It is JSON of no known shape.
-    Unknown,
-    /// It is no JSON.
-    Broken,
+/// What CloudWatch sends to see whether the receiver is there.
+const CONTROL_MESSAGE: &str = "CWL CONTROL MESSAGE";
+/// How kube-apiserver begins a line. Kubernetes 1.36: members in the order of the type.
+const START_OF_EVENT: &str = "{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/";
+
+/// What one record held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Opened {
+    /// Audit events.
+    pub(super) events: u64,
+    /// Other things: JSON of no known shape, lines of other logs that share the envelope.
+    pub(super) unknown: u64,
+    /// What should have been JSON and is not.
+    pub(super) broken: u64,
 }
+
+impl Opened {
+    /// Something that belongs to an envelope and holds no record.
+    const NOTHING: Self = Self { events: 0, unknown: 0, broken: 0 };
+    const EVENT: Self = Self { events: 1, ..Self::NOTHING };
+    const UNKNOWN: Self = Self { unknown: 1, ..Self::NOTHING };
+    const BROKEN: Self = Self { broken: 1, ..Self::NOTHING };
+
+    const fn and(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            unknown: self.unknown + other.unknown,
+            broken: self.broken + other.broken,
+        }
+    }
+}
+
+type Each<'e> = &'e mut dyn FnMut(&Event<'_>);
 
 /// Members of all envelopes; which are there tells the shape.
 #[derive(Default, Deserialize)]
@@ -39,6 +64,10 @@ struct Envelope<'a> {
     content: Option<&'a RawValue>,
     #[serde(borrow)]
     log: Option<&'a RawValue>,
+    #[serde(borrow)]
+    log_s: Option<&'a RawValue>,
+    #[serde(borrow, rename = "@message")]
+    at_message: Option<&'a RawValue>,
     #[serde(borrow)]
     properties: Option<&'a RawValue>,
     #[serde(borrow, rename = "protoPayload")]
@@ -92,80 +121,99 @@ struct RequestMetadata<'a> {
 }
 
 /// Hands every audit event inside one record to `each`.
-pub(super) fn open(record: &[u8], each: &mut dyn FnMut(&Event<'_>)) -> Shape {
-    match std::str::from_utf8(record) {
-        Ok(text) => open_text(text, MAX_ENVELOPE_DEPTH, each),
-        Err(_) => Shape::Broken,
-    }
+pub(super) fn open(record: &[u8], each: Each<'_>) -> Opened {
+    std::str::from_utf8(record).map_or(Opened::BROKEN, |text| open_text(text, MAX_ENVELOPE_DEPTH, each))
 }
 
-fn open_text(text: &str, depth: usize, each: &mut dyn FnMut(&Event<'_>)) -> Shape {
+fn open_text(text: &str, depth: usize, each: Each<'_>) -> Opened {
     let text = text.trim();
-    let Some(depth) = depth.checked_sub(1) else { return Shape::Unknown };
-    let text = without_time(text);
-    if !text.starts_with('{') {
-        return Shape::Broken;
+    let Some(left) = depth.checked_sub(1) else { return Opened::UNKNOWN };
+    if text.starts_with('{') {
+        return open_json(text, left, each);
     }
+    if let Some(json) = line::after_prefix(text) {
+        let opened = open_json(json, left, each);
+        if opened.events > 0 {
+            return opened;
+        }
+    }
+    let cells = line::cells(text).filter(|cell| cell.starts_with('{'));
+    let opened = cells.fold(Opened::NOTHING, |sum, cell| sum.and(open_json(&cell, left, each)));
+    if opened != Opened::NOTHING {
+        // The other cells of a row are its labels.
+        return if opened.events > 0 { Opened { unknown: 0, ..opened } } else { opened };
+    }
+    let frame = line::is_header(text) || line::is_rest_of_row(text) || text.starts_with(CONTROL_MESSAGE);
+    if text.is_empty() || frame {
+        return Opened::NOTHING;
+    }
+    // Inside an envelope it is a line of another log of the same cluster.
+    if depth < MAX_ENVELOPE_DEPTH { Opened::UNKNOWN } else { Opened::BROKEN }
+}
+
+fn open_json(text: &str, depth: usize, each: Each<'_>) -> Opened {
     if let Ok(event) = serde_json::from_str::<Event<'_>>(text)
         && event.is_event()
     {
         each(&event);
-        return Shape::Events(1);
+        return Opened::EVENT;
     }
     match serde_json::from_str::<Envelope<'_>>(text) {
         Ok(envelope) => envelope.open(depth, each),
-        Err(_) if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => Shape::Unknown,
-        Err(_) => Shape::Broken,
+        Err(_) if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => Opened::UNKNOWN,
+        Err(_) => open_several(text, depth, each),
     }
 }
 
-/// An export of CloudWatch to S3 writes `2026-11-25T01:02:03.456Z {…}`.
-fn without_time(text: &str) -> &str {
-    match text.split_once(' ') {
-        Some((time, rest)) if time.len() <= 35 && time.contains('T') && rest.starts_with('{') => rest,
-        _ => text,
+/// Several documents without a line feed between them, as Firehose delivers them, or a line that was cut off by a crash
+/// with the next one right behind it.
+fn open_several(text: &str, depth: usize, each: Each<'_>) -> Opened {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let mut opened = Opened::NOTHING;
+    let mut good = 0;
+    while let Some(Ok(value)) = values.next() {
+        opened = opened.and(open_text(value.get(), depth, each));
+        good = values.byte_offset();
+    }
+    let rest = text.get(good..).unwrap_or_default();
+    if rest.trim().is_empty() {
+        return opened;
+    }
+    // A value that ended at `good` may be a number or text in the middle of something else: nothing was found in it then.
+    let next = rest.get(1..).and_then(|later| later.find(START_OF_EVENT).map(|at| at + 1));
+    match next.and_then(|at| rest.get(at..)) {
+        Some(next) => opened.and(Opened::BROKEN).and(open_text(next, depth, each)),
+        None => opened.and(Opened::BROKEN),
     }
 }
 
 impl Envelope<'_> {
-    fn open(&self, depth: usize, each: &mut dyn FnMut(&Event<'_>)) -> Shape {
+    fn open(&self, depth: usize, each: Each<'_>) -> Opened {
         let lists = [&self.items, &self.events, &self.log_events, &self.records, &self.logs];
         if let Some(list) = lists.into_iter().flatten().next() {
-            return Self::open_list(list, depth, each);
+            let open = |sum: Opened, item: &&RawValue| sum.and(open_text(item.get(), depth, each));
+            return list.iter().fold(Opened::NOTHING, open);
         }
         if let Some(google) = &self.proto {
             return self.open_google(google, each);
         }
-        let inner = [self.properties, self.log, self.message, self.content];
+        let inner = [self.properties, self.log, self.log_s, self.at_message, self.message, self.content];
         match inner.into_iter().flatten().next() {
             // Text that holds JSON, or the JSON itself.
-            Some(raw) if raw.get().starts_with('"') => match serde_json::from_str::<Text<'_>>(raw.get()) {
-                Ok(text) => open_text(&text, depth, each),
-                Err(_) => Shape::Broken,
-            },
+            Some(raw) if raw.get().starts_with('"') => serde_json::from_str::<Text<'_>>(raw.get())
+                .map_or(Opened::BROKEN, |text| open_text(&text, depth, each)),
             Some(raw) => open_text(raw.get(), depth, each),
-            None => Shape::Unknown,
+            None => Opened::UNKNOWN,
         }
-    }
-
-    fn open_list(list: &[&RawValue], depth: usize, each: &mut dyn FnMut(&Event<'_>)) -> Shape {
-        let mut found = 0;
-        for item in list {
-            match open_text(item.get(), depth, each) {
-                Shape::Events(count) => found += count,
-                Shape::Unknown | Shape::Broken => {}
-            }
-        }
-        if found == 0 && !list.is_empty() { Shape::Unknown } else { Shape::Events(found) }
     }
 
     /// Google keeps annotations in `labels`, the audit id in `operation.id`, and no extras of the user.
-    fn open_google(&self, google: &Google<'_>, each: &mut dyn FnMut(&Event<'_>)) -> Shape {
+    fn open_google(&self, google: &Google<'_>, each: Each<'_>) -> Opened {
         let annotations = self.labels.and_then(|raw| serde_json::from_str::<Annotations<'_>>(raw.get()).ok());
         let time = self.timestamp.and_then(|raw| serde_json::from_str::<Text<'_>>(raw.get()).ok());
         let Some(id) = self.operation.as_ref().and_then(|o| o.id.clone()).or_else(|| self.insert_id.clone())
         else {
-            return Shape::Unknown;
+            return Opened::UNKNOWN;
         };
         let metadata = &google.request_metadata;
         let verb = google.method_name.as_deref().and_then(|m| m.rsplit('.').next());
@@ -185,7 +233,7 @@ impl Envelope<'_> {
             annotations,
             ..Event::default()
         });
-        Shape::Events(1)
+        Opened::EVENT
     }
 }
 

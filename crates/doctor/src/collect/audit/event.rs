@@ -170,6 +170,15 @@ impl Event<'_> {
         self.audit_id.is_some() && self.stage.is_some()
     }
 
+    /// Whether kube-apiserver marked the token as stale or legacy.
+    pub(super) fn is_marked(&self) -> bool {
+        self.annotations.as_ref().is_some_and(|a| {
+            [&a.stale, &a.legacy, &a.legacy_auto, &a.legacy_manual, &a.legacy_invalidated]
+                .into_iter()
+                .any(Option::is_some)
+        })
+    }
+
     /// The requester as namespace and name of a service account. Impersonation keeps the token's own user here.
     pub(super) fn account(&self) -> Option<(&str, &str)> {
         account(self.user.username.as_deref()?)

@@ -1,6 +1,7 @@
 //! Audit logs: files and standard input, plain or compressed, in the envelope of any log service that is known.
 
 mod event;
+mod line;
 mod envelope;
 mod seen;
 mod tally;
@@ -131,7 +132,7 @@ fn blocks(name: &str, source: &mut Source, file: &mut File, each: &mut dyn FnMut
     while let Some(block) = source.next() {
         if first && let Verdict::Foreign { line, what } = scan::probe(&block) {
             file.error = Some(format!(
-                "{name}, line {line}: {what}. Known are audit.k8s.io/v1 lines, EventList, CloudWatch, Google LogEntry, Azure properties.log and Huawei LTS"
+                "{name}, line {line}: {what}. Known are audit.k8s.io/v1 lines, EventList, CloudWatch, Google LogEntry, Azure properties.log and Huawei LTS, as JSON, text or CSV"
             ));
             return;
         }

@@ -1,6 +1,6 @@
 //! One worker: blocks to records to sums.
 
-use super::envelope::{self, Shape};
+use super::envelope::{self, Opened};
 use super::source::Block;
 use super::tally::Tally;
 use super::{File, missing};
@@ -21,7 +21,6 @@ pub(super) struct Scan<'s> {
 /// Records of one file.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
-    events: u64,
     /// JSON of another shape: how many, and the first line.
     unknown: (u64, u64),
     /// No JSON: how many, and the first line.
@@ -44,9 +43,14 @@ pub(super) fn probe(block: &Block) -> Verdict {
             continue;
         }
         match envelope::open(line, &mut |_| {}) {
-            Shape::Events(_) => return Verdict::Audit,
-            Shape::Unknown => worst = worst.or(Some((at, "JSON, but no audit event and no known envelope"))),
-            Shape::Broken => worst = worst.or(Some((at, "neither JSON nor a known envelope of it"))),
+            Opened { events: 1.., .. } => return Verdict::Audit,
+            Opened { unknown: 1.., .. } => {
+                worst = worst.or(Some((at, "no audit event and no known envelope")))
+            }
+            Opened { broken: 1.., .. } => {
+                worst = worst.or(Some((at, "neither JSON nor a known envelope of it")))
+            }
+            Opened { .. } => {}
         }
         if at > block.line + PATIENCE_RECORDS {
             break;
@@ -84,8 +88,8 @@ impl<'s> Scan<'s> {
             return;
         }
         let tally = &mut self.tally;
-        let shape = envelope::open(bytes, &mut |event| tally.add(event));
-        self.counts[file].note(shape, line);
+        let opened = envelope::open(bytes, &mut |event| tally.add(event));
+        self.counts[file].note(opened, line);
     }
 
     /// Only the lines with a mark, and the first of each block to know the time.
@@ -100,8 +104,13 @@ impl<'s> Scan<'s> {
                 let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |at| at + 1);
                 let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |offset| at + offset);
                 let tally = &mut self.tally;
-                let shape = envelope::open(&bytes[start..end], &mut |event| tally.add(event));
-                self.counts[file].note(shape, 0);
+                let opened = envelope::open(&bytes[start..end], &mut |event| {
+                    // A list has its unmarked ones beside it, and what is not asked for is not judged.
+                    if event.is_marked() {
+                        tally.add(event);
+                    }
+                });
+                self.counts[file].note(opened, 0);
                 from = end;
             }
         }
@@ -114,7 +123,6 @@ impl<'s> Scan<'s> {
             self.counts.resize(other.counts.len(), Counts::default());
         }
         for (own, other) in self.counts.iter_mut().zip(other.counts) {
-            own.events += other.events;
             own.unknown = join(own.unknown, other.unknown);
             own.broken = join(own.broken, other.broken);
         }
@@ -160,12 +168,9 @@ impl<'s> Scan<'s> {
 }
 
 impl Counts {
-    fn note(&mut self, shape: Shape, line: u64) {
-        match shape {
-            Shape::Events(count) => self.events += count,
-            Shape::Unknown => self.unknown = join(self.unknown, (1, line)),
-            Shape::Broken => self.broken = join(self.broken, (1, line)),
-        }
+    fn note(&mut self, opened: Opened, line: u64) {
+        self.unknown = join(self.unknown, (opened.unknown, line));
+        self.broken = join(self.broken, (opened.broken, line));
     }
 }
 

@@ -5,6 +5,9 @@ use crate::limits::{BLOCK_BYTES, MAX_RECORD_BYTES};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
+/// What some programs put in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Whole records, each ended by a line feed.
 pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
@@ -57,6 +60,9 @@ impl Source {
             broken_off: None,
         };
         source.fill(BLOCK_BYTES);
+        if source.rest.starts_with(BYTE_ORDER_MARK) {
+            source.rest.drain(..BYTE_ORDER_MARK.len());
+        }
         source.splitter = is_document(&source.rest).then(Splitter::default);
         Ok(source)
     }
