@@ -39,7 +39,9 @@ macro_rules! sessions {
     };
 }
 
-sessions!(access, apply, basics, change, create, custom, delete, look, namespaces, owners, wait, watch);
+sessions!(
+    access, apply, basics, change, create, custom, debug, delete, look, namespaces, owners, wait, watch
+);
 
 fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubectl/cases")

@@ -56,7 +56,7 @@ struct Subresource {
     verbs: &'static [&'static str],
 }
 
-const SUBRESOURCES: [Subresource; 3] = [
+const SUBRESOURCES: [Subresource; 4] = [
     Subresource {
         of: ("", "serviceaccounts"),
         name: "token",
@@ -64,6 +64,12 @@ const SUBRESOURCES: [Subresource; 3] = [
         verbs: &["create"],
     },
     Subresource { of: ("", "pods"), name: "binding", written: ("", "v1", "Binding"), verbs: &["create"] },
+    Subresource {
+        of: ("", "pods"),
+        name: "ephemeralcontainers",
+        written: ("", "v1", "Pod"),
+        verbs: &STATUS_VERBS,
+    },
     Subresource {
         of: ("", "namespaces"),
         name: "finalize",

@@ -12,7 +12,7 @@ use crate::objects::delete::{DeleteOptions, Deleted, Propagation};
 use crate::objects::kind::text;
 use crate::objects::kinds::{NAMESPACE, POD, TOKEN_USE};
 use crate::objects::selector::Selector;
-use crate::objects::{Kind, ListOptions, Part, Write, table};
+use crate::objects::{Kind, ListOptions, Part, Write, admission, table};
 use crate::request_info::{Query, ResourcePath};
 use crate::status::ApiError;
 use http::{HeaderMap, StatusCode};
@@ -59,11 +59,15 @@ impl<'a> Request<'a> {
                 let list = self.list(view)?;
                 return Reply::value(StatusCode::OK, &list, format);
             }
-            ("get", _, "" | "status") => (StatusCode::OK, self.get()?, Vec::new()),
+            ("get", _, "" | "status" | "ephemeralcontainers") => (StatusCode::OK, self.get()?, Vec::new()),
             ("create", "", "") => self.create().await?,
             ("create", _, "binding") => return self.bind().await,
-            ("update", name, "" | "status" | "finalize") if !name.is_empty() => self.update().await?,
-            ("patch", name, "" | "status") if !name.is_empty() => self.patch().await?,
+            ("update", name, "" | "status" | "finalize" | "ephemeralcontainers") if !name.is_empty() => {
+                self.update().await?
+            }
+            ("patch", name, "" | "status" | "ephemeralcontainers") if !name.is_empty() => {
+                self.patch().await?
+            }
             ("delete", _, "") => (StatusCode::OK, self.delete().await?, Vec::new()),
             ("deletecollection", _, "") if self.kind.deletes_collections => {
                 let list = self.delete_all().await?;
@@ -200,6 +204,7 @@ impl<'a> Request<'a> {
             "" => Part::Main,
             "status" if self.kind.has_status => Part::Status,
             "finalize" if self.kind.stored_as == NAMESPACE.stored_as => Part::Finalizers,
+            "ephemeralcontainers" if self.kind.stored_as == POD.stored_as => Part::Ephemeral,
             _ => return Err(ApiError::NoResource),
         };
         Ok(Write { part, dry_run: decode::dry_run(self.query)?, guard: None })
@@ -210,6 +215,10 @@ impl<'a> Request<'a> {
         let rbac = &self.app.authorizer.rbac;
         let name = if old.is_some() { &self.path.name } else { text(new, "/metadata/name") };
         node_restriction::write(&self.app.registry, self.user, self.kind, name, Some(new), old)?;
+        if self.path.subresource == "ephemeralcontainers" {
+            node_restriction::no_subresource(self.user, self.kind, name, &self.path.subresource)?;
+            admission::ephemeral(&self.app.registry, self.namespace(), new)?;
+        }
         escalation::check(rbac, self.user, self.kind, self.namespace(), new, old)
     }
 

@@ -5,7 +5,7 @@
 
 use super::admission;
 use super::kind::Kind;
-use super::kinds::{CUSTOM_RESOURCE_DEFINITION, NAMESPACE};
+use super::kinds::{CUSTOM_RESOURCE_DEFINITION, NAMESPACE, with_ephemeral};
 use super::meta;
 use crate::clock::Clock;
 use crate::status::{About, ApiError, Cause, Fault};
@@ -46,6 +46,8 @@ pub enum Part {
     Status,
     /// The list of those who hold a namespace, `spec.finalizers`.
     Finalizers,
+    /// The containers that join a pod later.
+    Ephemeral,
 }
 
 /// May refuse an update, by the new object and the one it replaces.
@@ -347,6 +349,11 @@ fn changed(kind: &Kind, body: &Value, old: &Value, part: Part) -> Result<Value, 
     let mut object = match part {
         Part::Main => body.clone(),
         Part::Status | Part::Finalizers => old.clone(),
+        Part::Ephemeral => {
+            let (object, causes) = with_ephemeral(body, old);
+            meta::refuse(kind, &object, causes)?;
+            object
+        }
     };
     match part {
         Part::Status => object["status"] = body["status"].clone(),
@@ -357,12 +364,14 @@ fn changed(kind: &Kind, body: &Value, old: &Value, part: Part) -> Result<Value, 
             if kind.has_status {
                 meta::keep(&mut object, old, "status");
             }
-            if kind.has_generation && meta::content_differs(&object, old) {
-                let before = old["metadata"]["generation"].as_i64().unwrap_or(0);
-                object["metadata"]["generation"] = json!(before.saturating_add(1));
-            }
             checked(kind, &mut object, Some(old))?;
         }
+        Part::Ephemeral => {}
+    }
+    let counted = kind.has_generation && matches!(part, Part::Main | Part::Ephemeral);
+    if counted && meta::content_differs(&object, old) {
+        let before = old["metadata"]["generation"].as_i64().unwrap_or(0);
+        object["metadata"]["generation"] = json!(before.saturating_add(1));
     }
     Ok(object)
 }

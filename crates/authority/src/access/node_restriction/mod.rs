@@ -50,3 +50,15 @@ pub fn write(
     };
     checked.or_else(refuse)
 }
+
+/// Refuses a node a subresource of pods that it has no business with.
+///
+/// # Errors
+/// Forbidden in Kubernetes' words.
+pub fn no_subresource(user: &UserInfo, kind: &Kind, name: &str, subresource: &str) -> Result<(), ApiError> {
+    if name_of(user).is_none() {
+        return Ok(());
+    }
+    let why = format!("unexpected pod subresource {subresource:?}, only 'status' and 'eviction' are allowed");
+    Err(ApiError::Forbidden(about(kind, name), why))
+}

@@ -1,8 +1,7 @@
 //! What is added to an object, or refused, after its writer was found to be allowed and before it is checked.
 //!
 //! Order (Kubernetes 1.36): NamespaceLifecycle, then ServiceAccount, then validation; so a missing namespace is told
-//! before a missing account, and a missing account before a field that is wrong. Left out on purpose: webhooks, and
-//! `pods/ephemeralcontainers`, which this server does not serve.
+//! before a missing account, and a missing account before a field that is wrong. Left out on purpose: webhooks.
 
 mod inject;
 mod lifecycle;
@@ -38,6 +37,14 @@ pub fn compress(registry: &Registry, kind: &Kind, object: &mut Value) {
     if kind.stored_as == POD.stored_as && registry.injected_seconds != INJECTED_LIFETIME_SECONDS {
         inject::shorten(object, registry.injected_seconds);
     }
+}
+
+/// Admits containers that join a pod.
+///
+/// # Errors
+/// Forbidden when they name a Secret that the pod's account may not mount.
+pub fn ephemeral(registry: &Registry, namespace: &str, pod: &Value) -> Result<(), ApiError> {
+    service_account::admit_ephemeral(registry, namespace, pod)
 }
 
 /// Admits a deletion.

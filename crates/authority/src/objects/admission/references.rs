@@ -73,25 +73,55 @@ fn environment(container: &Value) -> impl Iterator<Item = (Option<&str>, &str)> 
 /// The first Secret that a pod mounts and its account does not list. Kubernetes 1.36: only plain Secret volumes,
 /// environments and pulls are looked at.
 pub(super) fn not_mountable(pod: &Value, account: &Value, account_name: &str) -> Result<(), String> {
-    let listed = |list: &str, name: &str| items(account, list).any(|s| text(s, "/name") == name);
+    let listed = |list: &str, name: &str| lists(account, list, name);
     let wanted = |name: &str| !name.is_empty() && !listed("/secrets", name);
-    let missing = format!("is not allowed because service account {account_name} does not reference that");
+    let missing = missing(account_name);
     let mut volumes = items(pod, "/spec/volumes").map(|v| text(v, "/secret/secretName"));
     if let Some(name) = volumes.find(|name| wanted(name)) {
         return Err(format!("volume with secret.secretName={name:?} {missing} secret"));
     }
-    for (group, words) in &CONTAINERS[..2] {
+    environments(pod, &CONTAINERS[..2], account, account_name)?;
+    for (at, name) in items(pod, "/spec/imagePullSecrets").map(|s| text(s, "/name")).enumerate() {
+        if !listed("/imagePullSecrets", name) {
+            return Err(format!("imagePullSecrets[{at}].name={name:?} {missing} imagePullSecret"));
+        }
+    }
+    Ok(())
+}
+
+/// The same of a pod's ephemeral containers, which bring no volumes and no pulls.
+pub(super) fn ephemeral_not_mountable(
+    pod: &Value,
+    account: &Value,
+    account_name: &str,
+) -> Result<(), String> {
+    environments(pod, &CONTAINERS[2..], account, account_name)
+}
+
+fn lists(account: &Value, list: &str, name: &str) -> bool {
+    items(account, list).any(|s| text(s, "/name") == name)
+}
+
+fn missing(account_name: &str) -> String {
+    format!("is not allowed because service account {account_name} does not reference that")
+}
+
+/// The first Secret in an environment that is not listed.
+fn environments(
+    pod: &Value,
+    groups: &[(&str, &str)],
+    account: &Value,
+    account_name: &str,
+) -> Result<(), String> {
+    let wanted = |name: &str| !name.is_empty() && !lists(account, "/secrets", name);
+    for (group, words) in groups {
         for container in items(pod, &format!("/spec/{group}")) {
             let whose = format!("{words} {}", text(container, "/name"));
             if let Some((variable, name)) = environment(container).find(|(_, name)| wanted(name)) {
                 let how = variable.map_or("with envFrom".to_owned(), |v| format!("with envVar {v}"));
+                let missing = missing(account_name);
                 return Err(format!("{whose} {how} referencing secret.secretName={name:?} {missing} secret"));
             }
-        }
-    }
-    for (at, name) in items(pod, "/spec/imagePullSecrets").map(|s| text(s, "/name")).enumerate() {
-        if !listed("/imagePullSecrets", name) {
-            return Err(format!("imagePullSecrets[{at}].name={name:?} {missing} imagePullSecret"));
         }
     }
     Ok(())
@@ -157,5 +187,8 @@ mod tests {
             let found = not_mountable(&json!({"spec": spec}), &account, "sa").err();
             assert_eq!(found.as_deref(), want);
         }
+        let pod = json!({"spec": {"containers": env("s"), "ephemeralContainers": env("t")}});
+        let words = "ephemeral container c with envVar V referencing secret.secretName=\"t\" is not allowed because service account sa does not reference that secret";
+        assert_eq!(ephemeral_not_mountable(&pod, &account, "sa").err().as_deref(), Some(words));
     }
 }

@@ -4,7 +4,7 @@
 //! Secrets; every other pod has an account that exists.
 
 use super::inject;
-use super::references::{has_token_volume, not_mountable, secrets};
+use super::references::{ephemeral_not_mountable, has_token_volume, not_mountable, secrets};
 use crate::objects::Registry;
 use crate::objects::kind::text;
 use crate::objects::kinds::{ENFORCE_MOUNTABLE, POD, SECRET, SERVICE_ACCOUNT, TOKEN_TYPE};
@@ -50,6 +50,22 @@ pub(super) async fn admit(registry: &Registry, namespace: &str, pod: &mut Value)
     pulls(pod, &account);
     if enforced(&account) {
         not_mountable(pod, &account, &name).map_err(|why| forbidden(pod, why))?;
+    }
+    Ok(())
+}
+
+/// Admits a pod with new ephemeral containers. Kubernetes 1.36: nothing is added to them.
+pub(super) fn admit_ephemeral(registry: &Registry, namespace: &str, pod: &Value) -> Result<(), ApiError> {
+    let name = text(pod, "/spec/serviceAccountName");
+    let account = registry.get(&SERVICE_ACCOUNT, namespace, name).map_err(|error| match error {
+        ApiError::NotFound(_) | ApiError::BadRequest(_) => forbidden(
+            pod,
+            format!("error looking up service account {namespace}/{name}: serviceaccount {name:?} not found"),
+        ),
+        other => other,
+    })?;
+    if enforced(&account) {
+        ephemeral_not_mountable(pod, &account, name).map_err(|why| forbidden(pod, why))?;
     }
     Ok(())
 }

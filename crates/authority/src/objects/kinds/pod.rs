@@ -32,7 +32,7 @@ pub const POD: Kind = Kind {
     },
     grace,
     has_status: true,
-    subresources: &["binding"],
+    subresources: &["binding", "ephemeralcontainers"],
     has_generation: true,
     columns: pod_columns::COLUMNS,
     field,
@@ -75,13 +75,18 @@ pub(super) fn default_spec(spec: &mut Value) {
     }
     for group in ["initContainers", "containers"] {
         for container in spec.get_mut(group).and_then(Value::as_array_mut).into_iter().flatten() {
-            default_to(container, "resources", json!({}));
-            default_to(container, "terminationMessagePath", "/dev/termination-log");
-            default_to(container, "terminationMessagePolicy", "File");
-            let latest = image_is_latest(text(container, "/image"));
-            default_to(container, "imagePullPolicy", if latest { "Always" } else { "IfNotPresent" });
+            default_container(container);
         }
     }
+}
+
+/// Defaults of a container of any sort.
+pub(super) fn default_container(container: &mut Value) {
+    default_to(container, "resources", json!({}));
+    default_to(container, "terminationMessagePath", "/dev/termination-log");
+    default_to(container, "terminationMessagePolicy", "File");
+    let latest = image_is_latest(text(container, "/image"));
+    default_to(container, "imagePullPolicy", if latest { "Always" } else { "IfNotPresent" });
 }
 
 /// Whether an image has no tag, or the tag `latest`, and no digest.
@@ -119,6 +124,10 @@ fn check(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
                 causes.push(Cause::required(format!("{path}.image"), ""));
             }
         }
+    }
+    if new.pointer("/spec/ephemeralContainers").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+    {
+        causes.push(Cause::forbidden("spec.ephemeralContainers", "cannot be set on create"));
     }
     volumes::check(&new["spec"], causes);
     let account = text(new, "/spec/serviceAccountName");

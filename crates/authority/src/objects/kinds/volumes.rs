@@ -90,6 +90,21 @@ pub(super) fn check(spec: &Value, causes: &mut Vec<Cause>) {
     }
 }
 
+/// Checks what an ephemeral container of a pod mounts. Kubernetes 1.36: whole volumes only.
+pub(super) fn ephemeral_mounts(spec: &Value, container: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let names: BTreeSet<&str> = items(spec, "volumes").map(|(_, volume)| text(volume, "/name")).collect();
+    mounts(container, path, &names, causes);
+    for (at, mount) in items(container, "volumeMounts") {
+        for field in ["subPath", "subPathExpr"]
+            .into_iter()
+            .filter(|field| !text(mount, &format!("/{field}")).is_empty())
+        {
+            let field = format!("{path}.volumeMounts[{at}].{field}");
+            causes.push(Cause::forbidden(field, "cannot be set for an Ephemeral Container"));
+        }
+    }
+}
+
 fn mounts(container: &Value, path: &str, volumes: &BTreeSet<&str>, causes: &mut Vec<Cause>) {
     let mut places = BTreeSet::new();
     for (at, mount) in items(container, "volumeMounts") {
