@@ -2,6 +2,7 @@
 
 use crate::args_audit::Audit;
 use crate::args_key::Key;
+use crate::args_legacy::Legacy;
 use crate::args_rehearse::Rehearse;
 use crate::args_release::Emulation;
 use crate::args_revoke::Revoke;
@@ -34,6 +35,9 @@ pub(crate) enum Command {
     /// List or rotate the keys that sign tokens.
     #[command(subcommand)]
     Key(Key),
+    /// Look after tokens out of Secrets, which never end by themselves.
+    #[command(subcommand)]
+    Legacy(Legacy),
     /// Find programs that will fail because they never read their token again. Read-only; needs nothing in the cluster.
     #[command(subcommand)]
     Doctor(crate::args_doctor::Doctor),

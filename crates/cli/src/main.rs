@@ -5,6 +5,7 @@
 mod args;
 mod args_audit;
 mod args_key;
+mod args_legacy;
 mod args_rehearse;
 mod args_release;
 mod args_revoke;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Up(up) => cmd::up::run(&up),
         Command::Token(token) => cmd::token::run(&token),
         Command::Key(key) => cmd::key::run(&key),
+        Command::Legacy(legacy) => cmd::legacy::run(&legacy),
         Command::Doctor(doctor) => cmd::doctor::run(&doctor),
         Command::Rehearse(args) => cmd::rehearse::run(&args),
         Command::Completion { shell } => {

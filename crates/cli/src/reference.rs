@@ -46,6 +46,15 @@ const EXITS: &[Exits] = &[
     ("jeton token revoke", ASKS),
     ("jeton key list", ASKS),
     ("jeton key rotate", ASKS),
+    (
+        "jeton legacy plan",
+        &[
+            (0, "the next round changes nothing"),
+            (1, "the next round marks or deletes a Secret"),
+            (2, "the cluster could not be read"),
+            MISUSE,
+        ],
+    ),
     ("jeton doctor audit", JUDGES),
     ("jeton doctor demo", JUDGES),
     ("jeton doctor cluster", JUDGES),

@@ -2,6 +2,7 @@
 //!
 //! What is to be done is a plan, made of names and reasons, that can be shown before it is carried out.
 
+use super::legacy_plan::Candidate;
 use super::legacy_tracking::since;
 use crate::objects::admission::references;
 use crate::objects::delete::DeleteOptions;
@@ -13,11 +14,10 @@ use crate::objects::{Registry, Write};
 use crate::status::ApiError;
 use crate::store::{IndexRow, Key};
 use jeton_core::legacy::{
-    ACCOUNT_NAME_ANNOTATION, ACCOUNT_UID_ANNOTATION, CLEAN_UP_INTERVAL_SECONDS, CleanerFacts, Cleaning,
-    INVALID_SINCE_LABEL, Kept, LAST_USED_LABEL, TRACKING, clean, cleaner_starts,
+    CLEAN_UP_INTERVAL_SECONDS, Cleaning, INVALID_SINCE_LABEL, Kept, TRACKING, clean, cleaner_starts,
 };
 use jeton_core::time::UnixTime;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,12 +28,8 @@ const PAGE_ROWS: usize = 1000;
 /// A Secret, and what is to be done with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// Namespace of the Secret.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its version when the plan was made; a changed Secret is left alone.
-    pub version: String,
+    /// The Secret when the plan was made.
+    pub secret: Candidate,
     /// What.
     pub cleaning: Cleaning,
 }
@@ -63,7 +59,8 @@ pub async fn round(registry: &Registry, period: i64) -> Result<(), ApiError> {
         }
         match carry_out(registry, &planned).await {
             Ok(()) => {
-                tracing::info!(namespace = planned.namespace, secret = planned.name, done = ?planned.cleaning, "unused legacy token");
+                let Candidate { namespace, name, .. } = &planned.secret;
+                tracing::info!(namespace, secret = name, done = ?planned.cleaning, "unused legacy token");
             }
             Err(ApiError::NotFound(_) | ApiError::Conflict(..)) => {}
             Err(error) => return Err(error),
@@ -111,41 +108,21 @@ fn judge(registry: &Registry, key: &Key, now: UnixTime, period: i64) -> Result<O
         Ok(_) | Err(ApiError::NotFound(_)) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let label = |key: &str| secret["metadata"]["labels"][key].as_str();
-    let facts = CleanerFacts {
-        created: UnixTime::parse_rfc3339(text(&secret, "/metadata/creationTimestamp")).unwrap_or(now),
-        deleting: secret["metadata"]["deletionTimestamp"].is_string(),
-        last_used: label(LAST_USED_LABEL),
-        invalid_since: label(INVALID_SINCE_LABEL),
-        listed: listed(registry, &secret, namespace, name)?,
-        mounted: false,
-    };
-    Ok(Some(Planned {
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        version: text(&secret, "/metadata/resourceVersion").to_owned(),
-        cleaning: clean(&facts, now, period),
-    }))
-}
-
-/// Whether the Secret's account is there, is the annotated one, and names it.
-fn listed(registry: &Registry, secret: &Value, namespace: &str, name: &str) -> Result<bool, ApiError> {
-    let annotation = |key: &str| secret["metadata"]["annotations"][key].as_str().unwrap_or("");
-    let account = match registry.get(&SERVICE_ACCOUNT, namespace, annotation(ACCOUNT_NAME_ANNOTATION)) {
-        Ok(account) => account,
-        Err(ApiError::NotFound(_) | ApiError::BadRequest(_)) => return Ok(false),
+    let mut secret = Candidate::of(&secret);
+    match registry.get(&SERVICE_ACCOUNT, namespace, &secret.account) {
+        Ok(account) => secret.hold_against(&account),
+        Err(ApiError::NotFound(_) | ApiError::BadRequest(_)) => {}
         Err(error) => return Err(error),
-    };
-    let same = annotation(ACCOUNT_UID_ANNOTATION) == text(&account, "/metadata/uid");
-    let mut names = account["secrets"].as_array().into_iter().flatten().map(|s| text(s, "/name"));
-    Ok(same && names.any(|listed| listed == name))
+    }
+    let cleaning = clean(&secret.facts(now), now, period);
+    Ok(Some(Planned { secret, cleaning }))
 }
 
 /// Takes out of a plan what pods name, page by page of pods, and only in namespaces that have something to clean.
 fn keep_mounted(registry: &Registry, plan: &mut [Planned]) -> Result<(), ApiError> {
     let open = |planned: &Planned| !matches!(planned.cleaning, Cleaning::Keep(_));
     let spaces: BTreeSet<String> =
-        plan.iter().filter(|planned| open(planned)).map(|planned| planned.namespace.clone()).collect();
+        plan.iter().filter(|planned| open(planned)).map(|planned| planned.secret.namespace.clone()).collect();
     for namespace in spaces {
         let mut after = None;
         loop {
@@ -154,9 +131,9 @@ fn keep_mounted(registry: &Registry, plan: &mut [Planned]) -> Result<(), ApiErro
                 let pod = decode(&POD, &stored)?;
                 let named: BTreeSet<&str> = references::secrets(&pod).collect();
                 for planned in
-                    plan.iter_mut().filter(|planned| planned.namespace == namespace && open(planned))
+                    plan.iter_mut().filter(|planned| planned.secret.namespace == namespace && open(planned))
                 {
-                    if named.contains(planned.name.as_str()) {
+                    if named.contains(planned.secret.name.as_str()) {
                         planned.cleaning = Cleaning::Keep(Kept::Mounted);
                     }
                 }
@@ -171,18 +148,17 @@ fn keep_mounted(registry: &Registry, plan: &mut [Planned]) -> Result<(), ApiErro
 }
 
 async fn carry_out(registry: &Registry, planned: &Planned) -> Result<(), ApiError> {
-    let (namespace, name) = (&planned.namespace, &planned.name);
+    let Candidate { namespace, name, version, .. } = &planned.secret;
     match planned.cleaning {
         Cleaning::Keep(_) => Ok(()),
         Cleaning::Mark => {
             let mut secret = registry.get(&SECRET, namespace, name)?;
-            secret["metadata"]["resourceVersion"] = json!(planned.version);
+            secret["metadata"]["resourceVersion"] = json!(version);
             secret["metadata"]["labels"][INVALID_SINCE_LABEL] = json!(registry.clock().now().date());
             registry.update(&SECRET, namespace, name, secret, Write::default()).await.map(|_| ())
         }
         Cleaning::Delete => {
-            let options =
-                DeleteOptions { version: Some(planned.version.clone()), ..DeleteOptions::default() };
+            let options = DeleteOptions { version: Some(version.clone()), ..DeleteOptions::default() };
             registry.delete(&SECRET, namespace, name, &options).await.map(|_| ())
         }
     }
@@ -192,6 +168,7 @@ async fn carry_out(registry: &Registry, planned: &Planned) -> Result<(), ApiErro
 mod tests {
     use super::*;
     use crate::controllers::lab::{Lab, pod};
+    use jeton_core::legacy::{ACCOUNT_NAME_ANNOTATION, ACCOUNT_UID_ANNOTATION};
 
     const DAY: i64 = 24 * 3600;
     const PERIOD: i64 = 365 * DAY;

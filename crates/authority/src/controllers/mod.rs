@@ -11,6 +11,7 @@ mod account_secret;
 pub mod legacy_tracking;
 pub mod custom_resource;
 pub mod events;
+pub mod legacy_plan;
 pub mod legacy_cleaner;
 pub mod revocations;
 mod garbage;

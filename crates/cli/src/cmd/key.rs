@@ -1,5 +1,6 @@
 //! `jeton key`: the keys that sign and verify tokens, and a new one.
 
+use super::columns;
 use crate::args::Output;
 use crate::args_key::{Common, Key, Rotate};
 use crate::process::client::{self, Client, expect};
@@ -81,18 +82,9 @@ fn table(keys: &[Value]) -> Vec<String> {
         ("TOKENS EXPIRE BEFORE", "tokensExpireBefore"),
         ("KEY ID", "keyID"),
     ];
-    let mut rows = vec![columns.map(|(heading, _)| heading.to_owned())];
-    rows.extend(
-        keys.iter().map(|key| columns.map(|(_, field)| key[field].as_str().unwrap_or(NOTHING).to_owned())),
-    );
-    let widths: Vec<usize> =
-        (0..columns.len()).map(|at| rows.iter().map(|row| row[at].len()).max().unwrap_or(0)).collect();
-    let line = |row: &[String; 7]| {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
+    let rows =
+        keys.iter().map(|key| columns.map(|(_, field)| key[field].as_str().unwrap_or(NOTHING).to_owned()));
+    columns::table(columns.map(|(heading, _)| heading), rows.collect())
 }
 
 fn rotate(args: &Rotate) -> Result<ExitCode, Failure> {

@@ -1,6 +1,8 @@
 //! One module per command.
 
+mod columns;
 pub(crate) mod key;
+pub(crate) mod legacy;
 pub(crate) mod rehearse;
 pub(crate) mod revoke;
 pub(crate) mod serve;

@@ -4,6 +4,10 @@
 //! token type is filled once and never looked into again; one that a controller once made, and that nobody used or
 //! mounted for a whole period, is marked, and one period later deleted. Dates are UTC days, compared as texts.
 
+mod cleaner;
+
+pub use cleaner::{CleanerFacts, Cleaning, Kept, Prospect, clean, cleaner_starts, prospect, works_from};
+
 use crate::time::UnixTime;
 use uuid::Uuid;
 
@@ -75,88 +79,6 @@ pub fn upkeep(held: &Held<'_>, account: Option<Uuid>) -> Upkeep {
     }
 }
 
-/// What the cleaner does with a Secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cleaning {
-    /// It stays, and why.
-    Keep(Kept),
-    /// Its token is marked invalid, from today on.
-    Mark,
-    /// It is deleted.
-    Delete,
-}
-
-/// Why the cleaner leaves a Secret alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// It is younger than the period.
-    Young,
-    /// It is being deleted.
-    Deleting,
-    /// Its last-used label is no day.
-    UnreadableUse,
-    /// It was used within the period.
-    Used,
-    /// Its account does not list it: it was made by hand.
-    Manual,
-    /// A pod names it.
-    Mounted,
-    /// It was marked less than a period ago.
-    Marked,
-}
-
-/// What the cleaner knows of a Secret of the token type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CleanerFacts<'a> {
-    /// Its creationTimestamp.
-    pub created: UnixTime,
-    /// Whether it has a deletionTimestamp.
-    pub deleting: bool,
-    /// Its last-used label.
-    pub last_used: Option<&'a str>,
-    /// Its invalid-since label.
-    pub invalid_since: Option<&'a str>,
-    /// Whether its account exists, is the annotated one, and names it in `secrets[]`.
-    pub listed: bool,
-    /// Whether a pod of its namespace names it.
-    pub mounted: bool,
-}
-
-/// Whether the cleaner may work at all: uses must have been written down for a whole period and a day.
-pub fn cleaner_starts(since: Option<&str>, now: UnixTime, period: i64) -> bool {
-    let since = since.and_then(day);
-    since.is_some_and(|since| now >= since.plus_seconds(DAY_SECONDS.saturating_add(period)))
-}
-
-/// Decides about a Secret. `period`: seconds without use until it is marked, and from then until it is deleted.
-pub fn clean(facts: &CleanerFacts<'_>, now: UnixTime, period: i64) -> Cleaning {
-    let border = now.plus_seconds(period.saturating_neg());
-    let recent = |date: UnixTime| date.date() >= border.date();
-    let used = facts.last_used.map(day);
-    if facts.created >= border {
-        return Cleaning::Keep(Kept::Young);
-    }
-    if facts.deleting {
-        return Cleaning::Keep(Kept::Deleting);
-    }
-    match used {
-        Some(None) => return Cleaning::Keep(Kept::UnreadableUse),
-        Some(Some(date)) if recent(date) => return Cleaning::Keep(Kept::Used),
-        _ => {}
-    }
-    if !facts.listed {
-        return Cleaning::Keep(Kept::Manual);
-    }
-    if facts.mounted {
-        return Cleaning::Keep(Kept::Mounted);
-    }
-    match facts.invalid_since.and_then(day) {
-        None => Cleaning::Mark,
-        Some(date) if recent(date) => Cleaning::Keep(Kept::Marked),
-        Some(_) => Cleaning::Delete,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,55 +119,6 @@ mod tests {
             (Held { account_uid: "", namespace: false, ..full }, Some(account), Upkeep::Fill),
         ] {
             assert_eq!(upkeep(&held, found), want, "{held:?} {found:?}");
-        }
-    }
-
-    #[test]
-    fn the_cleaner_waits_for_a_period_of_notes() {
-        let year = CLEAN_UP_PERIOD_SECONDS;
-        for (since, want) in [
-            (None, false),
-            (Some("odd"), false),
-            (Some("2026-07-25"), false),
-            (Some("2025-07-25"), false),
-            (Some("2025-07-24"), true),
-        ] {
-            assert_eq!(cleaner_starts(since, NOW, year), want, "{since:?}");
-        }
-    }
-
-    #[test]
-    fn what_nobody_used_is_marked_and_then_deleted() {
-        let old = CleanerFacts {
-            created: UnixTime::from_seconds(0),
-            deleting: false,
-            last_used: None,
-            invalid_since: None,
-            listed: true,
-            mounted: false,
-        };
-        let keep = Cleaning::Keep;
-        for (facts, want) in [
-            (old, Cleaning::Mark),
-            (CleanerFacts { created: NOW.plus_seconds(-CLEAN_UP_PERIOD_SECONDS), ..old }, keep(Kept::Young)),
-            (CleanerFacts { created: NOW.plus_seconds(-CLEAN_UP_PERIOD_SECONDS - 1), ..old }, Cleaning::Mark),
-            (CleanerFacts { deleting: true, ..old }, keep(Kept::Deleting)),
-            (CleanerFacts { last_used: Some("odd"), ..old }, keep(Kept::UnreadableUse)),
-            (CleanerFacts { last_used: Some("2025-07-25"), ..old }, keep(Kept::Used)),
-            (CleanerFacts { last_used: Some("2025-07-24"), ..old }, Cleaning::Mark),
-            (CleanerFacts { listed: false, ..old }, keep(Kept::Manual)),
-            (CleanerFacts { mounted: true, ..old }, keep(Kept::Mounted)),
-            (CleanerFacts { invalid_since: Some("odd"), ..old }, Cleaning::Mark),
-            (CleanerFacts { invalid_since: Some("2026-07-25"), ..old }, keep(Kept::Marked)),
-            (CleanerFacts { invalid_since: Some("2025-07-25"), ..old }, keep(Kept::Marked)),
-            (CleanerFacts { invalid_since: Some("2025-07-24"), ..old }, Cleaning::Delete),
-            // A use while invalid is written down, and postpones the deletion.
-            (
-                CleanerFacts { invalid_since: Some("2025-07-24"), last_used: Some("2026-07-25"), ..old },
-                keep(Kept::Used),
-            ),
-        ] {
-            assert_eq!(clean(&facts, NOW, CLEAN_UP_PERIOD_SECONDS), want, "{facts:?}");
         }
     }
 }
