@@ -3,5 +3,6 @@
 pub mod client;
 pub mod server;
 pub mod transcript;
+pub mod agent;
 pub mod conformance;
 pub mod bench;

@@ -193,16 +193,36 @@ impl Authority {
     /// # Errors
     /// When it cannot be made or written.
     pub fn admin(&self, dir: &Path, address: SocketAddr, now: UnixTime) -> Result<PathBuf, PkiError> {
-        let pair = KeyPair::generate().map_err(PkiError::Make)?;
-        let mut params = params("jeton-admin", &[], now, LEAF_DAYS)?;
-        params.distinguished_name.push(DnType::OrganizationName, "system:masters");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let crt = params.signed_by(&pair, &self.issuer).map_err(PkiError::Make)?.pem();
-        let secret = Zeroizing::new(pair.serialize_pem());
-        let text = Zeroizing::new(kubeconfig(&self.pem, &crt, &secret, address));
+        let server = format!("https://{address}");
+        let text = self.client("jeton-admin", "system:masters", &server, now)?;
         let path = dir.join("admin.kubeconfig");
         write(&path, text.as_bytes())?;
         Ok(path)
+    }
+
+    /// The kubeconfig of a node: user `system:node:<name>`, group `system:nodes`, valid for a year.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn node(&self, name: &str, server: &str, now: UnixTime) -> Result<Zeroizing<String>, PkiError> {
+        self.client(&format!("system:node:{name}"), "system:nodes", server, now)
+    }
+
+    /// A kubeconfig with a fresh client certificate for a user of one group.
+    fn client(
+        &self,
+        user: &str,
+        group: &str,
+        server: &str,
+        now: UnixTime,
+    ) -> Result<Zeroizing<String>, PkiError> {
+        let pair = KeyPair::generate().map_err(PkiError::Make)?;
+        let mut params = params(user, &[], now, LEAF_DAYS)?;
+        params.distinguished_name.push(DnType::OrganizationName, group);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let crt = params.signed_by(&pair, &self.issuer).map_err(PkiError::Make)?.pem();
+        let secret = Zeroizing::new(pair.serialize_pem());
+        Ok(Zeroizing::new(kubeconfig(&self.pem, &crt, &secret, server)))
     }
 }
 
@@ -212,10 +232,10 @@ impl std::fmt::Debug for Authority {
     }
 }
 
-fn kubeconfig(ca: &str, crt: &str, key: &str, address: SocketAddr) -> String {
+fn kubeconfig(ca: &str, crt: &str, key: &str, server: &str) -> String {
     let encode = |text: &str| Zeroizing::new(STANDARD.encode(text));
     format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: jeton\nclusters:\n- name: jeton\n  cluster:\n    server: https://{address}\n    certificate-authority-data: {}\ncontexts:\n- name: jeton\n  context:\n    cluster: jeton\n    user: jeton\nusers:\n- name: jeton\n  user:\n    client-certificate-data: {}\n    client-key-data: {}\n",
+        "apiVersion: v1\nkind: Config\ncurrent-context: jeton\nclusters:\n- name: jeton\n  cluster:\n    server: {server}\n    certificate-authority-data: {}\ncontexts:\n- name: jeton\n  context:\n    cluster: jeton\n    user: jeton\nusers:\n- name: jeton\n  user:\n    client-certificate-data: {}\n    client-key-data: {}\n",
         *encode(ca),
         *encode(crt),
         *encode(key),

@@ -38,6 +38,15 @@ pub(crate) enum Command {
     /// Look after tokens out of Secrets, which never end by themselves.
     #[command(subcommand)]
     Legacy(Legacy),
+    /// Do the kubelet's work for tokens on this machine: keep the projected volumes of the pods of one node on disk, fresh,
+    /// and remove them with their pod. Starts no containers. Works against any Kubernetes API server.
+    #[command(
+        after_help = "Examples:\n  jeton node add vm1 -o vm1.kubeconfig   # beside the authority; copy the file to the machine\n  jeton agent --kubeconfig vm1.kubeconfig --node-name vm1 --root /run/jeton\n  kubectl get pod web -o jsonpath='{.status.conditions}'   # where its files are, and whether they are there"
+    )]
+    Agent(crate::args_node::Agent),
+    /// Manage nodes: machines whose agents keep tokens.
+    #[command(subcommand)]
+    Node(crate::args_node::Node),
     /// Find programs that will fail because they never read their token again. Read-only; needs nothing in the cluster.
     #[command(subcommand)]
     Doctor(crate::args_doctor::Doctor),
@@ -208,6 +217,13 @@ pub(crate) struct Common {
     /// Address and port to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:6443")]
     pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+}
+
+/// What everything that runs for long says.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Logging {
     /// What to log to standard error: error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub(crate) log_level: tracing::Level,

@@ -6,6 +6,7 @@ mod args;
 mod args_audit;
 mod args_key;
 mod args_legacy;
+mod args_node;
 mod args_rehearse;
 mod args_release;
 mod args_revoke;
@@ -43,6 +44,8 @@ fn main() -> ExitCode {
         Command::Token(token) => cmd::token::run(&token),
         Command::Key(key) => cmd::key::run(&key),
         Command::Legacy(legacy) => cmd::legacy::run(&legacy),
+        Command::Agent(agent) => cmd::agent::run(&agent),
+        Command::Node(node) => cmd::node::run(&node),
         Command::Doctor(doctor) => cmd::doctor::run(&doctor),
         Command::Rehearse(args) => cmd::rehearse::run(&args),
         Command::Completion { shell } => {

@@ -1,7 +1,8 @@
 //! Tokens and files on one machine.
 //!
 //! Purpose: what a kubelet does for tokens, for machines without one. [`volume`] writes directories, [`wanted`] says what
-//! a pod wants in them, [`api`] asks for it, and [`keep`] keeps it fresh.
+//! a pod wants in them, [`api`] asks for it, [`keep`] keeps it fresh, and
+//! [`agent`] does that for all pods of a node.
 //! Invariant: nothing here can reach a signing key; everything comes from a Kubernetes API with the rights of a node or
 //! of whoever runs a program.
 
@@ -11,3 +12,4 @@ pub mod wanted;
 pub mod happening;
 pub mod api;
 pub mod keep;
+pub mod agent;

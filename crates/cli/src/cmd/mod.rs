@@ -3,6 +3,8 @@
 mod columns;
 pub(crate) mod key;
 pub(crate) mod legacy;
+pub(crate) mod node;
+pub(crate) mod agent;
 pub(crate) mod rehearse;
 pub(crate) mod revoke;
 pub(crate) mod serve;

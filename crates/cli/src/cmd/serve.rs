@@ -32,7 +32,7 @@ pub(crate) fn serve(
     config: &Config,
     announce: impl FnOnce(&Server) -> Result<(), Failure>,
 ) -> Result<ExitCode, Failure> {
-    process::log(common);
+    process::log(&common.logging);
     process::raise_file_limit();
     if let Some(lifetimes) = &config.lifetimes {
         tracing::warn!(

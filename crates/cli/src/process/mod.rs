@@ -4,7 +4,7 @@ pub(crate) mod client;
 mod exec_plugin;
 pub(crate) mod cluster_api;
 
-use crate::args::{Common, LogFormat};
+use crate::args::{LogFormat, Logging};
 use jeton_authority::clock::Clock;
 use jeton_core::limits::MAX_TOKEN_BYTES;
 use jeton_core::policy::Lifetimes;
@@ -83,16 +83,16 @@ pub(crate) fn clock() -> Clock {
 }
 
 /// Sends logs to standard error.
-pub(crate) fn log(common: &Common) {
+pub(crate) fn log(logging: &Logging) {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(common.log_level)
+        .with_max_level(logging.log_level)
         // It would tell standard error that standard error is full or closed, and panic in the middle of a request.
         .log_internal_errors(false)
         .with_ansi(colour);
     // A second start in one process would be a programming error, and harmless.
-    let _ = match common.log_format {
+    let _ = match logging.log_format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };

@@ -4,11 +4,13 @@
 
 mod account;
 mod failure;
+mod connect;
 mod object;
 mod slots;
 mod token;
 
 pub use account::AccountSeen;
+pub use connect::{ConnectError, connect};
 pub use failure::Failure;
 pub(crate) use failure::chain;
 pub use object::{Data, Found, ObjectSeen};

@@ -72,6 +72,26 @@ impl Dir {
         }
     }
 
+    /// Says who may use this directory.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn allow(&self, mode: u32, owner: Ownership) -> Result<(), DiskError> {
+        let (user, group) = (owner.user.map(Uid::from_raw), owner.group.map(Gid::from_raw));
+        if user.is_some() || group.is_some() {
+            fs::fchown(&self.0, user, group).map_err(failed("change the owner of", "."))?;
+        }
+        fs::fchmod(&self.0, Mode::from_raw_mode(mode)).map_err(failed("change the mode of", "."))
+    }
+
+    /// The names right below that are text.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn text_names(&self) -> Result<Vec<String>, DiskError> {
+        Ok(self.names()?.into_iter().filter_map(|name| name.into_string().ok()).collect())
+    }
+
     /// The names right below, as bytes: somebody else may have made them.
     fn names(&self) -> Result<Vec<CString>, DiskError> {
         let mut names = Vec::new();
@@ -239,6 +259,10 @@ impl Dir {
         let inside = match fs::openat(&self.0, name, FOLDER, Mode::empty()) {
             Ok(inside) => Self(inside),
             Err(Errno::NOENT) => return Ok(()),
+            // A link or file that somebody put there goes by itself.
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                return fs::unlinkat(&self.0, name, AtFlags::empty()).map_err(failed("remove", &shown));
+            }
             Err(errno) => return Err(failed("open the directory", &shown)(errno)),
         };
         for entry in inside.names()? {

@@ -1,0 +1,244 @@
+//! The pods of one node: what begins, changes and ends with them.
+//!
+//! A pod here has no process. It stays `Pending`, because nothing of it runs; the condition `jeton.dev/VolumesReady` says
+//! whether its files are there, and where. As soon as it is to be deleted, its files go, and then the pod itself, so that
+//! its tokens are refused at once.
+
+use super::home::Home;
+use super::metrics::Metrics;
+use super::status;
+use crate::api::{Context, Failure};
+use crate::keep::Keeper;
+use crate::wanted::{PodRef, Wanted, wanted};
+use futures_util::StreamExt;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, Preconditions};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Resource};
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Pods of one node whose volumes are kept.
+pub const MAX_PODS: usize = 5000;
+/// Longest pause, in seconds, between two attempts to remove a pod.
+const MAX_PAUSE_SECONDS: u64 = 30;
+/// Seconds a watch lasts until it is begun anew, so that a connection that died is noticed.
+const WATCH_SECONDS: u32 = 120;
+/// Seconds to wait for an answer.
+const ANSWER_SECONDS: u64 = 15;
+
+/// A pod whose volumes are kept.
+struct Live {
+    pod: PodRef,
+    keeper: Keeper,
+    status: JoinHandle<()>,
+}
+
+/// The pods of a node.
+pub(super) struct Pods {
+    context: Arc<Context>,
+    home: Arc<Home>,
+    metrics: Arc<Metrics>,
+    node: String,
+    live: HashMap<String, Live>,
+    /// Pods that are being removed.
+    ending: HashSet<String>,
+    ends: JoinSet<String>,
+    /// Uids of the list that is being read.
+    listed: HashSet<String>,
+    swept: bool,
+}
+
+impl Pods {
+    pub(super) fn new(context: Arc<Context>, home: Arc<Home>, metrics: Arc<Metrics>, node: &str) -> Self {
+        Self {
+            context,
+            home,
+            metrics,
+            node: node.to_owned(),
+            live: HashMap::new(),
+            ending: HashSet::new(),
+            ends: JoinSet::new(),
+            listed: HashSet::new(),
+            swept: false,
+        }
+    }
+
+    /// Follows the pods for ever.
+    pub(super) async fn follow(&mut self) {
+        let api: Api<Pod> = Api::all(self.context.client.clone());
+        let config =
+            watcher::Config::default().fields(&format!("spec.nodeName={}", self.node)).timeout(WATCH_SECONDS);
+        let mut events = pin!(watcher(api, config).default_backoff());
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(Ok(event)) => self.event(event).await,
+                    Some(Err(error)) => {
+                        let failure = Failure::from(&error);
+                        self.metrics.failed(failure.code);
+                        tracing::error!(node = self.node, error = %failure, "pods cannot be followed; tried again");
+                    }
+                    None => return,
+                },
+                Some(ended) = self.ends.join_next() => {
+                    if let Ok(uid) = ended {
+                        self.ending.remove(&uid);
+                    }
+                }
+            }
+            self.metrics.pods.set(i64::try_from(self.live.len()).unwrap_or(i64::MAX));
+        }
+    }
+
+    async fn event(&mut self, event: watcher::Event<Pod>) {
+        match event {
+            watcher::Event::Init => self.listed.clear(),
+            watcher::Event::InitApply(pod) => {
+                self.listed.extend(pod.meta().uid.clone());
+                self.apply(&pod).await;
+            }
+            watcher::Event::InitDone => self.listed().await,
+            watcher::Event::Apply(pod) => self.apply(&pod).await,
+            watcher::Event::Delete(pod) => {
+                if let Some(uid) = &pod.meta().uid {
+                    self.end(uid, None).await;
+                }
+            }
+        }
+    }
+
+    /// The list is whole: pods that are not in it are gone.
+    async fn listed(&mut self) {
+        let listed = std::mem::take(&mut self.listed);
+        let gone: Vec<String> = self.live.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
+        for uid in gone {
+            self.end(&uid, None).await;
+        }
+        if !std::mem::replace(&mut self.swept, true) {
+            match self.home.remove_others(|uid| self.live.contains_key(uid)) {
+                Ok(removed) if removed.is_empty() => {}
+                Ok(removed) => tracing::info!(count = removed.len(), "removed files of pods that are gone"),
+                Err(error) => {
+                    tracing::error!(error = crate::api::chain(&error), "files of pods that are gone stay")
+                }
+            }
+        }
+    }
+
+    async fn apply(&mut self, pod: &Pod) {
+        let wanted = match wanted(pod) {
+            Ok(wanted) => wanted,
+            Err(why) => return tracing::error!(why, "a pod that cannot be read"),
+        };
+        let uid = wanted.pod.uid.clone();
+        if pod.meta().deletion_timestamp.is_some() {
+            return self.end(&uid, Some(&wanted.pod)).await;
+        }
+        let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
+        if matches!(phase, Some("Succeeded" | "Failed")) {
+            return self.end(&uid, None).await;
+        }
+        if let Some(live) = self.live.get(&uid) {
+            return live.keeper.update(wanted);
+        }
+        if !self.ending.contains(&uid) {
+            self.begin(wanted);
+        }
+    }
+
+    fn begin(&mut self, wanted: Wanted) {
+        if self.live.len() >= MAX_PODS {
+            return tracing::error!(pod = %wanted.pod, "not kept: this node has {MAX_PODS} pods already");
+        }
+        let pod = wanted.pod.clone();
+        let mut wanted = wanted;
+        let mut dirs = Vec::new();
+        let volumes = std::mem::take(&mut wanted.volumes);
+        for volume in volumes {
+            match self.home.volume(&wanted, &volume) {
+                Ok(dir) => {
+                    dirs.push(dir);
+                    wanted.volumes.push(volume);
+                }
+                Err(error) => self.context.tell(
+                    &pod,
+                    &crate::happening::Happening::DiskFailed {
+                        volume: volume.name,
+                        why: crate::api::chain(&error),
+                    },
+                ),
+            }
+        }
+        let keeper = Keeper::start(&self.context, wanted, dirs);
+        let path = self.home.path(&pod);
+        let status = tokio::spawn(status::tell(self.context.clone(), pod.clone(), keeper.progress(), path));
+        self.live.insert(pod.uid.clone(), Live { pod, keeper, status });
+    }
+
+    /// A pod ends: its files go, and then, when `remove` names it, the pod itself.
+    async fn end(&mut self, uid: &str, remove: Option<&PodRef>) {
+        let live = self.live.remove(uid);
+        if live.is_none() && remove.is_none() || self.ending.contains(uid) {
+            return;
+        }
+        self.ending.insert(uid.to_owned());
+        let remove = remove.cloned();
+        let (uid, home) = (uid.to_owned(), self.home.clone());
+        let api = remove.as_ref().map(|pod| Api::namespaced(self.context.client.clone(), &pod.namespace));
+        let metrics = self.metrics.clone();
+        self.ends.spawn(async move {
+            let pod = live.as_ref().map(|live| live.pod.clone()).or_else(|| remove.clone());
+            if let Some(live) = live {
+                live.status.abort();
+                live.keeper.stop().await;
+            }
+            let (at, pod_uid) = (home, uid.clone());
+            let removed = tokio::task::spawn_blocking(move || at.remove(&pod_uid)).await;
+            if let Ok(Err(error)) = removed {
+                tracing::error!(
+                    uid,
+                    error = crate::api::chain(&error),
+                    "files of a pod stay until the next start"
+                );
+            }
+            if let (Some(api), Some(pod)) = (api, remove) {
+                delete(&api, &pod, &metrics).await;
+            }
+            if let Some(pod) = pod {
+                tracing::info!(%pod, "ended: its files are gone");
+            }
+            uid
+        });
+    }
+}
+
+/// Removes a pod that was to be deleted, so that its tokens die now and not at the end of its grace.
+async fn delete(api: &Api<Pod>, pod: &PodRef, metrics: &Metrics) {
+    let uid = Some(pod.uid.clone());
+    let params = DeleteParams {
+        grace_period_seconds: Some(0),
+        preconditions: Some(Preconditions { uid, ..Preconditions::default() }),
+        ..DeleteParams::default()
+    };
+    let mut pause = 1;
+    loop {
+        let answer = api.delete(&pod.name, &params);
+        let failure = match tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), answer).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => Failure::from(&error),
+            Err(_) => Failure::late(ANSWER_SECONDS),
+        };
+        // Gone already, or another pod of that name.
+        if matches!(failure.code, 404 | 409) {
+            return;
+        }
+        metrics.failed(failure.code);
+        tracing::warn!(%pod, error = %failure, "the pod is not removed yet; tried again");
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        pause = (pause * 2).min(MAX_PAUSE_SECONDS);
+    }
+}

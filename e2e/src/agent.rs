@@ -1,0 +1,72 @@
+//! An agent in a process of its own, as a user starts it.
+
+use crate::server::{Server, program};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A running agent. Dropping it kills it.
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+    /// Its directory.
+    pub root: PathBuf,
+    /// Its credentials.
+    pub kubeconfig: PathBuf,
+    /// Where its log goes.
+    pub log: PathBuf,
+}
+
+impl Agent {
+    /// Makes the credentials of a node, starts its agent in `dir`, and waits until it is ready.
+    pub fn start(server: &Server, dir: &Path, node: &str, more: &[&str]) -> Result<Self, String> {
+        let kubeconfig = dir.join(format!("{node}.kubeconfig"));
+        let data = server.kubeconfig.parent().ok_or("no data directory")?;
+        let mut add = Command::new(program());
+        add.args(["node", "add", node, "--data-dir"]).arg(data).arg("-o").arg(&kubeconfig);
+        let added = add.output().map_err(|e| e.to_string())?;
+        if !added.status.success() {
+            return Err(String::from_utf8_lossy(&added.stderr).into_owned());
+        }
+        Self::again(dir, node, &kubeconfig, more)
+    }
+
+    /// Starts an agent with the credentials that it has.
+    pub fn again(dir: &Path, node: &str, kubeconfig: &Path, more: &[&str]) -> Result<Self, String> {
+        let (root, log) = (dir.join(node), dir.join(format!("{node}.log")));
+        let file =
+            std::fs::OpenOptions::new().create(true).append(true).open(&log).map_err(|e| e.to_string())?;
+        let mut command = Command::new(program());
+        command.arg("agent").arg("--kubeconfig").arg(kubeconfig).args(["--node-name", node]);
+        command.arg("--root").arg(&root).args(["--tmpfs", "never"]).args(more);
+        let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().map_err(|e| e.to_string())?;
+        let mut line = String::new();
+        if let Some(out) = child.stdout.take() {
+            BufReader::new(out).read_line(&mut line).map_err(|e| e.to_string())?;
+        }
+        let agent = Self { child, root, kubeconfig: kubeconfig.to_owned(), log };
+        if line.starts_with("ready node=") {
+            return Ok(agent);
+        }
+        let log = std::fs::read_to_string(&agent.log).unwrap_or_default();
+        Err(format!("no ready line but {line:?}; log: {log}"))
+    }
+
+    /// Ends it as a power failure would end the process.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
