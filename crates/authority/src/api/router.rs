@@ -15,7 +15,7 @@ use crate::answer::Body;
 use crate::controllers::legacy_tracking::write_uses;
 use crate::edge::Peer;
 use crate::exchange::{AUDIT_ID, Exchange, Observer};
-use crate::flow::Tokens;
+use crate::flow::{Tokens, key_figures};
 use crate::health::{self, Health};
 use crate::metrics::CONTENT_TYPE;
 use crate::objects::Registry;
@@ -235,6 +235,16 @@ impl App {
         discovery::virtual_scope(&path.group, &path.plural).or_else(kind).unwrap_or(true)
     }
 
+    /// Everything that is counted, and the keys, as Prometheus reads it.
+    fn metrics(&self) -> Result<Reply, ApiError> {
+        let mut text = self.observer.metrics.text().map_err(|e| ApiError::Internal(e.to_string()))?;
+        let keys = tokio::task::block_in_place(|| key_figures::text(&self.tokens));
+        text.push_str(&keys.map_err(|e| ApiError::Internal(e.to_string()))?);
+        let mut reply = Reply::text(StatusCode::OK, &text);
+        reply.content_type = CONTENT_TYPE;
+        Ok(reply)
+    }
+
     /// Health, version, discovery and OIDC.
     fn plain(&self, exchange: &Exchange, info: &RequestInfo) -> Result<Reply, ApiError> {
         let parts = &exchange.parts;
@@ -250,7 +260,7 @@ impl App {
                     Err(text) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, &text),
                 });
             }
-            "/metrics" => return metrics(&self.observer),
+            "/metrics" => return self.metrics(),
             "/openapi/v2" => return openapi_v2::reply(&parts.headers),
             "/version" | "/version/" => {
                 return Reply::json(StatusCode::OK, &discovery::version(self.registry.release));
@@ -282,14 +292,6 @@ impl App {
         }
         Ok(Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"))
     }
-}
-
-/// Everything that is counted, as Prometheus reads it.
-fn metrics(observer: &Observer) -> Result<Reply, ApiError> {
-    let text = observer.metrics.text().map_err(|e| ApiError::Internal(e.to_string()))?;
-    let mut reply = Reply::text(StatusCode::OK, &text);
-    reply.content_type = CONTENT_TYPE;
-    Ok(reply)
 }
 
 fn log(exchange: &Exchange, error: &ApiError) {

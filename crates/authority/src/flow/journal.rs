@@ -85,6 +85,11 @@ impl Entry {
         name(&self.key.id)
     }
 
+    /// When it was made.
+    pub fn created(&self) -> Option<UnixTime> {
+        UnixTime::parse_rfc3339(&self.created)
+    }
+
     /// Its object, as clients see it.
     pub fn object(&self) -> Value {
         let key = &self.key;

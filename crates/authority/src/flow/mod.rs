@@ -8,6 +8,7 @@ pub mod issue;
 pub mod review;
 pub mod journal;
 pub mod rotate;
+pub mod key_figures;
 mod in_use;
 #[cfg(test)]
 mod rotate_tests;

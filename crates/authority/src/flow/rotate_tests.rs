@@ -2,7 +2,7 @@
 
 use super::review::review;
 use super::rotate::{self, KeysError, Source};
-use super::{Tokens, Uses, journal};
+use super::{Tokens, Uses, journal, key_figures};
 use crate::clock::Clock;
 use crate::store::{
     Change, CommitFuture, Embedded, Expect, Figures, Index, IndexRow, Key, Page, Prefix, Store, StoreError,
@@ -207,6 +207,37 @@ async fn a_rotation_from_wish_to_prune() {
     rotate::advance(&lab.tokens).await.unwrap();
     assert_eq!((lab.phases(), lab.published()), (vec!["Active"], 1));
     assert!(!lab.holds(&old), "expired, and its key is gone");
+}
+
+/// The lines of a metric, without its name.
+fn figures(lab: &Lab, name: &str) -> Vec<String> {
+    let text = key_figures::text(&lab.tokens).unwrap();
+    let lines = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
+    lines.map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_tell_the_phase_and_what_is_due() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = Lab::start(dir.path(), NOW).await.unwrap();
+    let next = "jeton_signing_key_next_step_timestamp_seconds";
+    let info = "jeton_signing_key_info";
+    assert_eq!(figures(&lab, next), Vec::<String>::new(), "nothing is due for the one that signs");
+    assert!(figures(&lab, info)[0].ends_with("phase=\"Active\"} 1"));
+    let made = rotate::wish(&lab.tokens, 100).await.unwrap();
+    rotate::advance(&lab.tokens).await.unwrap();
+    let id = made["status"]["keyID"].as_str().unwrap();
+    assert_eq!(figures(&lab, next), [format!("kid=\"{id}\"}} {}", NOW + 100)]);
+    let created = figures(&lab, "jeton_signing_key_created_timestamp_seconds");
+    assert!(created.contains(&format!("kid=\"{id}\"}} {NOW}")) && created.len() == 2, "{created:?}");
+    lab.at(NOW + 100);
+    rotate::advance(&lab.tokens).await.unwrap();
+    let phases = figures(&lab, info);
+    assert!(phases.iter().any(|l| l.contains(id) && l.contains("\"Active\"")), "{phases:?}");
+    assert!(phases.iter().any(|l| !l.contains(id) && l.contains("\"Retired\"")), "{phases:?}");
+    // It signed nothing: only the leeway is waited for.
+    let [old] = &figures(&lab, next)[..] else { panic!("one key goes") };
+    assert!(old.ends_with(&format!("}} {}", NOW + 100 + LEEWAY + 1)), "{old}");
 }
 
 fn kid(token: &str) -> String {
