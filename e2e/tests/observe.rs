@@ -279,6 +279,16 @@ fn an_audit_log_that_cannot_be_is_refused_at_the_start() {
     assert!(error.contains("the audit log") && error.contains("cannot be written"), "{error}");
 }
 
+#[test]
+fn a_key_file_that_is_not_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("nowhere.pem");
+    for flag in ["--service-account-key-file", "--service-account-signing-key-file"] {
+        let error = Server::start(&dir.path().join("data"), &[flag, path.to_str().unwrap()]).unwrap_err();
+        assert!(error.contains("nowhere.pem is not there"), "{error}");
+    }
+}
+
 /// The reference lists exactly the metrics that there are.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reference_lists_every_metric() {

@@ -59,6 +59,9 @@ pub enum StartError {
     /// A verification key.
     #[error("the verification keys in {} cannot be used", .0.display())]
     KeyFile(PathBuf, #[source] KeyError),
+    /// A key file that was named.
+    #[error("the key file {} is not there", .0.display())]
+    NoKeyFile(PathBuf),
     /// The address.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -256,7 +259,7 @@ async fn keys(
     let mut all: Vec<Arc<PublicKey>> = Vec::new();
     for path in &config.key_files {
         let failed = |e| StartError::KeyFile(path.clone(), e);
-        let pem = pki::read(path)?.ok_or_else(|| failed(KeyError::NoneInPem))?;
+        let pem = pki::read(path)?.ok_or_else(|| StartError::NoKeyFile(path.clone()))?;
         all.extend(local::verification_keys(&pem).map_err(failed)?.into_iter().map(Arc::new));
     }
     let Some(path) = &config.signing_key_file else {
@@ -264,7 +267,7 @@ async fn keys(
         return Ok((ring, Source::Managed(rotation)));
     };
     let failed = |error| StartError::SigningKey(path.clone(), error);
-    let pem = pki::read(path)?.ok_or_else(|| failed(PrivateKeyError::None))?;
+    let pem = pki::read(path)?.ok_or_else(|| StartError::NoKeyFile(path.clone()))?;
     let signer = LocalSigner::from_pem(&pem).map_err(failed)?;
     if !all.iter().any(|key| key.id() == signer.public().id()) {
         all.insert(0, signer.public().clone());

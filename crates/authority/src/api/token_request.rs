@@ -187,8 +187,8 @@ fn refusal(failure: IssueFailure, account: &str) -> ApiError {
                 .to_owned(),
         ),
         IssueError::NoBoundName => ApiError::BadRequest("Name parameter required.".to_owned()),
-        IssueError::BadBoundName { reason } => {
-            ApiError::BadRequest(format!("Name parameter invalid: {reason}"))
+        IssueError::BadBoundName { name, reason } => {
+            ApiError::BadRequest(format!("Name parameter invalid: {name:?}: {reason}"))
         }
         IssueError::NoBoundObject { bound, name } => {
             ApiError::NotFound(About::new("", bound.resource(), &name))

@@ -87,8 +87,10 @@ pub enum IssueError {
     #[error("boundObjectRef.name is required")]
     NoBoundName,
     /// The bound object's name cannot be one.
-    #[error("boundObjectRef.name is invalid: {reason}")]
+    #[error("boundObjectRef.name {name:?} is invalid: {reason}")]
     BadBoundName {
+        /// The name.
+        name: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -176,7 +178,8 @@ pub fn bound(reference: &BoundObjectRef, release: Release) -> Result<Bound, Issu
     if reference.name.is_empty() {
         return Err(IssueError::NoBoundName);
     }
-    crate::ident::path_segment(&reference.name).map_err(|reason| IssueError::BadBoundName { reason })?;
+    crate::ident::path_segment(&reference.name)
+        .map_err(|reason| IssueError::BadBoundName { name: reference.name.clone(), reason })?;
     Ok(kind)
 }
 
