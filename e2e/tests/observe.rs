@@ -279,6 +279,18 @@ fn an_audit_log_that_cannot_be_is_refused_at_the_start() {
     assert!(error.contains("the audit log") && error.contains("cannot be written"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_a_client_made_up_are_no_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = Lab::new(dir.path());
+    for path in ["/api/v1/madeup", "/api/v1/namespaces/default/pods/p/madeup", "/madeup"] {
+        let (status, _) = lab.ask("GET", path, None, None).await;
+        assert_eq!(status, 404, "{path}");
+    }
+    let (_, text) = lab.ask("GET", "/metrics", None, None).await;
+    assert!(!text.as_str().unwrap().contains("madeup"));
+}
+
 #[test]
 fn a_key_file_that_is_not_there_is_named() {
     let dir = tempfile::tempdir().unwrap();

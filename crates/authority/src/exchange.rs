@@ -215,6 +215,7 @@ impl Exchange {
         let known = !matches!(
             error,
             ApiError::NoResource
+                | ApiError::NoSubresource(..)
                 | ApiError::Unauthorized
                 | ApiError::Forbidden(..)
                 | ApiError::ForbiddenPath(_)

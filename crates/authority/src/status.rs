@@ -5,6 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
+/// Characters that are shown of what a client made up.
+const MAX_SHOWN_CHARS: usize = 63;
+
 /// One thing that is wrong with an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
@@ -119,6 +122,8 @@ pub enum ApiError {
     NotFound(About),
     /// No such kind of resource.
     NoResource,
+    /// Objects of this kind have no such part: they are stored, and nothing runs them.
+    NoSubresource(&'static str, String),
     /// The resource does not do that.
     MethodNotAllowed,
     /// No representation that the client accepts.
@@ -176,6 +181,7 @@ impl ApiError {
             Self::NamespaceTerminating(..) => row(403, "Forbidden", Level::DEBUG, "namespace_terminating"),
             Self::NotFound(_) => row(404, "NotFound", Level::DEBUG, "not_found"),
             Self::NoResource => row(404, "NotFound", Level::DEBUG, "no_resource"),
+            Self::NoSubresource(..) => row(404, "NotFound", Level::DEBUG, "no_resource"),
             Self::MethodNotAllowed => row(405, "MethodNotAllowed", Level::DEBUG, "method_not_allowed"),
             Self::NotAcceptable(_) => row(406, "NotAcceptable", Level::DEBUG, "not_acceptable"),
             Self::AlreadyExists(_) => row(409, "AlreadyExists", Level::DEBUG, "already_exists"),
@@ -211,6 +217,12 @@ impl ApiError {
             Self::ForbiddenPath(why) => format!("forbidden: {why}"),
             Self::NotFound(about) => format!("{} {:?} not found", about.qualified(), about.name),
             Self::NoResource => "the server could not find the requested resource".to_owned(),
+            Self::NoSubresource(plural, name) => {
+                let name: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+                format!(
+                    "the server could not find the requested resource: {plural} are stored here and nothing runs them, there is no {plural}/{name}"
+                )
+            }
             Self::MethodNotAllowed => {
                 "the server does not allow this method on the requested resource".to_owned()
             }
@@ -269,6 +281,7 @@ impl ApiError {
             | Self::BadRequest(_)
             | Self::Unauthorized
             | Self::NoResource
+            | Self::NoSubresource(..)
             | Self::MethodNotAllowed
             | Self::NotAcceptable(_)
             | Self::UnsupportedMediaType(_)
@@ -289,7 +302,8 @@ impl ApiError {
         });
         let details = self.details();
         // Kubernetes 1.36: empty details say that the path is unknown; kubectl debug reads them.
-        if details.as_object().is_some_and(|d| !d.is_empty()) || *self == Self::NoResource {
+        let unknown = matches!(self, Self::NoResource | Self::NoSubresource(..));
+        if unknown || details.as_object().is_some_and(|d| !d.is_empty()) {
             status["details"] = details;
         }
         status
@@ -337,7 +351,11 @@ mod tests {
             let status = error.status();
             assert_eq!((status["code"].as_u64(), status["message"].as_str()), (Some(code), Some(message)));
         }
-        assert_eq!(ApiError::NoResource.status()["details"], json!({}));
+        for unknown in [ApiError::NoResource, ApiError::NoSubresource("pods", "log".to_owned())] {
+            assert_eq!(unknown.status()["details"], json!({}));
+            assert!(unknown.message().starts_with("the server could not find the requested resource"));
+        }
+        assert!(ApiError::NoSubresource("pods", "x".repeat(1000)).message().len() < 300);
         assert_eq!(ApiError::Unauthorized.status()["details"], Value::Null);
     }
 }

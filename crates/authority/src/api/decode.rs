@@ -213,10 +213,14 @@ pub(super) fn patch(headers: &HeaderMap, bytes: &[u8]) -> Result<Patch, ApiError
         "application/merge-patch+json" => Patch::Merge,
         "application/json-patch+json" => Patch::Json,
         "application/strategic-merge-patch+json" => Patch::Strategic,
-        _ => {
-            return Err(ApiError::UnsupportedMediaType(
-                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json".to_owned(),
-            ));
+        media => {
+            let apply = match media.starts_with("application/apply-patch") {
+                true => "; server-side apply is not served here, apply on the client's side",
+                false => "",
+            };
+            return Err(ApiError::UnsupportedMediaType(format!(
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json{apply}"
+            )));
         }
     };
     let decoded =

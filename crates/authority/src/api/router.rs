@@ -213,7 +213,7 @@ impl App {
             (group, version, plural, subresource) => {
                 let kind = self.registry.kind(group, version, plural).ok_or(ApiError::NoResource)?;
                 if !kind.has_subresource(subresource) {
-                    return Err(ApiError::NoResource);
+                    return Err(ApiError::NoSubresource(kind.plural, subresource.to_owned()));
                 }
                 if kind.read_only && !matches!(verb, "get" | "list" | "watch") {
                     return Err(ApiError::MethodNotAllowed);
