@@ -49,8 +49,10 @@ fn main() -> ExitCode {
         Command::Doctor(doctor) => cmd::doctor::run(&doctor),
         Command::Rehearse(args) => cmd::rehearse::run(&args),
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "jeton", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "jeton", &mut script);
+            // A reader that has seen enough closes the pipe.
+            process::write_out(&String::from_utf8_lossy(&script)).map(|()| ExitCode::SUCCESS)
         }
         Command::Reference { page } => reference::run(page),
     };

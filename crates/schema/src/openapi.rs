@@ -33,14 +33,21 @@ pub fn openapi_v3(group: &str, version: &str, kinds: &[Served]) -> Value {
         let gvk = json!({"group": group, "version": version, "kind": served.kind});
         let space = if served.namespaced { "/namespaces/{namespace}" } else { "" };
         paths.insert(format!("{base}{space}/{}/{{name}}", served.plural), item(&gvk));
-        if let Some(schema) = served.schema {
-            let own = own_schema(schema, &gvk, &mut wanted);
-            schemas.insert(format!("{group}.{version}.{}", served.kind), own);
-        } else if let Some(ty) = find(&api_version, served.kind) {
-            let ty = table().get(ty.0);
-            let mut schema = object(ty, &mut wanted);
-            schema["x-kubernetes-group-version-kind"] = json!([gvk]);
-            schemas.insert(component(ty), schema);
+        match (served.schema, find(&api_version, served.kind)) {
+            (None, Some(ty)) => {
+                let ty = table().get(ty.0);
+                let mut schema = object(ty, &mut wanted);
+                schema["x-kubernetes-group-version-kind"] = json!([gvk]);
+                schemas.insert(component(ty), schema);
+            }
+            // What the table does not know, such as definitions themselves, has members that nobody names.
+            (own, _) => {
+                let open = json!({"x-kubernetes-preserve-unknown-fields": true, "properties": {
+                    "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+                }});
+                let own = own_schema(own.unwrap_or(&open), &gvk, &mut wanted);
+                schemas.insert(format!("{group}.{version}.{}", served.kind), own);
+            }
         }
     }
     let mut todo: Vec<usize> = wanted.iter().copied().collect();

@@ -40,7 +40,7 @@ macro_rules! sessions {
 }
 
 sessions!(
-    access, apply, basics, change, create, custom, debug, delete, look, namespaces, owners, wait, watch
+    access, apply, basics, change, create, custom, debug, delete, look, namespaces, own, owners, wait, watch
 );
 
 fn cases() -> PathBuf {

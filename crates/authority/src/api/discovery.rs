@@ -335,6 +335,18 @@ mod tests {
     use crate::objects::kinds::ALL;
 
     #[test]
+    fn every_kind_can_be_explained() {
+        for kind in ALL {
+            let served =
+                Served { kind: kind.kind, plural: kind.plural, namespaced: kind.namespaced, schema: None };
+            let document = openapi_v3(kind.group, kind.version, &[served]);
+            let schemas = document["components"]["schemas"].as_object().unwrap();
+            let named = |schema: &Value| schema["x-kubernetes-group-version-kind"][0]["kind"] == kind.kind;
+            assert!(schemas.values().any(named), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn both_forms_of_discovery_tell_the_same() {
         let discovery = Discovery { kinds: &ALL, address: "127.0.0.1:1" };
         for path in ["api", "apis"] {
