@@ -4,6 +4,7 @@ use crate::flow::review::REVOCATIONS;
 use crate::objects::kind::{Kind, PLAIN, text};
 use crate::objects::table::{AGE, Cell, NAME, column};
 use crate::status::Cause;
+use jeton_core::limits::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS};
 use jeton_core::time::UnixTime;
 use serde_json::Value;
 
@@ -33,8 +34,8 @@ fn check(new: &Value, _: Option<&Value>, causes: &mut Vec<Cause>) {
     let until = text(new, "/spec/until");
     if until.is_empty() {
         causes.push(Cause::required("spec.until", "the moment the token expires, RFC 3339"));
-    } else if UnixTime::parse_rfc3339(until).is_none() {
-        causes.push(Cause::invalid("spec.until", until, "must be a time such as 2026-07-25T10:00:00Z"));
+    } else if let Err(why) = ends(until, UnixTime::parse_rfc3339(text(new, "/metadata/creationTimestamp"))) {
+        causes.push(Cause::invalid("spec.until", until, why));
     }
     match &new["spec"]["reason"] {
         Value::Null => {}
@@ -49,6 +50,24 @@ fn check(new: &Value, _: Option<&Value>, causes: &mut Vec<Cause>) {
             causes.push(Cause::forbidden(format!("spec.{key}"), "no such field: until and reason are"));
         }
     }
+}
+
+/// Held against the moment the revocation was made: what it says must be the end of a token that was accepted then.
+fn ends(until: &str, made: Option<UnixTime>) -> Result<(), String> {
+    let Some(until) = UnixTime::parse_rfc3339(until) else {
+        return Err("must be a time such as 2026-07-25T10:00:00Z".to_owned());
+    };
+    let Some(made) = made else { return Ok(()) };
+    if until.plus_seconds(LEEWAY_SECONDS) < made {
+        return Err("is past: a token that expired then is refused already".to_owned());
+    }
+    if until > made.plus_seconds(MAX_LIFETIME_SECONDS) {
+        let latest = made.plus_seconds(MAX_LIFETIME_SECONDS).rfc3339();
+        return Err(format!(
+            "must not be after {latest}: no token lives longer than {MAX_LIFETIME_SECONDS} s"
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -70,6 +89,26 @@ mod tests {
             let mut causes = Vec::new();
             check(&json!({"spec": spec}), None, &mut causes);
             assert_eq!(causes.iter().map(|c| c.field.as_str()).collect::<Vec<_>>(), fields);
+        }
+    }
+
+    #[test]
+    fn it_ends_when_a_token_that_was_accepted_then_can_end() {
+        let made = UnixTime::parse_rfc3339("2026-07-25T10:00:00Z");
+        for (until, want) in [
+            ("2026-07-25T10:00:01Z", None),
+            // The minute that is forgiven.
+            ("2026-07-25T09:59:00Z", None),
+            ("2026-07-25T09:58:59Z", Some("is past")),
+            ("2027-07-25T12:00:00+02:00", None),
+            ("2162-08-31T16:28:16Z", None),
+            ("2162-08-31T16:28:17Z", Some("must not be after 2162-08-31T16:28:16Z")),
+            ("9999-12-30T22:00:00Z", Some("must not be after")),
+            ("2026-07-25", Some("must be a time")),
+        ] {
+            let found = ends(until, made).err();
+            assert_eq!(found.is_some(), want.is_some(), "{until}: {found:?}");
+            assert!(found.is_none_or(|why| why.contains(want.unwrap())), "{until}");
         }
     }
 }
