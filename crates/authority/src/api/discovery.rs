@@ -4,7 +4,6 @@
 //! plain one by its content type alone.
 
 use crate::objects::Kind;
-use crate::objects::kinds::TOKEN_USE;
 use jeton_core::release::Release;
 use jeton_schema::{Served, openapi_v3};
 use serde_json::{Value, json};
@@ -244,7 +243,7 @@ fn group(name: &str, versions: &[&str]) -> Value {
 /// The verbs of stored objects.
 fn verbs(kind: &Kind) -> Vec<&'static str> {
     let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
-    if kind.stored_as == TOKEN_USE.stored_as {
+    if kind.computed {
         return vec!["get", "list"];
     }
     if kind.read_only {

@@ -10,7 +10,7 @@ use crate::controllers::default_account;
 use crate::exchange::Exchange;
 use crate::objects::delete::{DeleteOptions, Deleted, Propagation};
 use crate::objects::kind::text;
-use crate::objects::kinds::{NAMESPACE, POD, TOKEN_USE};
+use crate::objects::kinds::{NAMESPACE, POD};
 use crate::objects::selector::Selector;
 use crate::objects::{Kind, ListOptions, Part, Write, admission, table};
 use crate::request_info::{Query, ResourcePath};
@@ -52,9 +52,7 @@ impl<'a> Request<'a> {
             return Err(ApiError::MethodNotAllowed);
         }
         let (code, value, warnings) = match (verb, self.path.name.as_str(), self.path.subresource.as_str()) {
-            ("watch", _, "") if self.kind.stored_as != TOKEN_USE.stored_as => {
-                return watch::open(self, view);
-            }
+            ("watch", _, "") if !self.kind.computed => return watch::open(self, view),
             ("list", _, "") => {
                 let list = self.list(view)?;
                 return Reply::value(StatusCode::OK, &list, format);
@@ -108,7 +106,7 @@ impl<'a> Request<'a> {
     }
 
     fn get(&self) -> Result<Value, ApiError> {
-        tokio::task::block_in_place(|| match self.kind.stored_as == TOKEN_USE.stored_as {
+        tokio::task::block_in_place(|| match self.kind.computed {
             true => token_uses::get(self.app, self.namespace(), &self.path.name),
             false => self.app.registry.get(self.kind, self.namespace(), &self.path.name),
         })
@@ -116,7 +114,7 @@ impl<'a> Request<'a> {
 
     fn list(&self, view: View) -> Result<Value, ApiError> {
         let selector = self.selector()?;
-        if self.kind.stored_as == TOKEN_USE.stored_as {
+        if self.kind.computed {
             let items =
                 tokio::task::block_in_place(|| token_uses::list(self.app, self.namespace(), &selector))?;
             return Ok(self.shown_list(items, json!({}), view));

@@ -75,6 +75,8 @@ pub struct Kind {
     pub open: bool,
     /// Whether clients only read its objects, but for a create that starts a flow.
     pub read_only: bool,
+    /// Whether its objects are stored nowhere and made when somebody looks: they can be read and listed, no more.
+    pub computed: bool,
     /// Whether it takes no new objects any more.
     pub closed: bool,
     /// Members that are stored under another name: as clients of this kind know them, as they are stored.
@@ -111,6 +113,7 @@ pub const PLAIN: Kind = Kind {
     schema: None,
     open: false,
     read_only: false,
+    computed: false,
     closed: false,
     renamed: &[],
     field: |_, _| None,

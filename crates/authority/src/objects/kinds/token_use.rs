@@ -15,6 +15,7 @@ pub const TOKEN_USE: Kind = Kind {
     stored_as: "jeton.dev/tokenuses",
     deletes_collections: false,
     read_only: true,
+    computed: true,
     columns: &[
         NAME,
         column("Account", Cell::At("/status/serviceAccountName")),
