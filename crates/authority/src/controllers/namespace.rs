@@ -57,7 +57,9 @@ impl Namespaces {
         if !left.is_empty() {
             return Ok(left);
         }
-        for kind in self.0.kinds().iter().copied().filter(|k| k.namespaced && k.stored_as != POD.stored_as) {
+        // Kinds with several groups or versions are several ways to the same objects.
+        let mut done = BTreeSet::from([POD.stored_as]);
+        for kind in self.0.kinds().iter().copied().filter(|k| k.namespaced && done.insert(k.stored_as)) {
             self.delete_all(kind, namespace, &mut left).await?;
         }
         Ok(left)
@@ -112,8 +114,9 @@ impl Controller for Namespaces {
             let known: BTreeSet<String> = spaces().map(|(key, _)| key.parts().2.to_owned()).collect();
             let closing = spaces().filter(|(_, row)| row.terminating);
             let mut found: BTreeSet<String> = closing.map(|(key, _)| key.parts().2.to_owned()).collect();
-            for kind in kinds.iter().filter(|k| k.namespaced) {
-                for (key, _) in view.rows(&Key::prefix_all(kind.stored_as)) {
+            let places: BTreeSet<&str> = kinds.iter().filter(|k| k.namespaced).map(|k| k.stored_as).collect();
+            for stored_as in places {
+                for (key, _) in view.rows(&Key::prefix_all(stored_as)) {
                     let namespace = key.parts().1;
                     if !known.contains(namespace) && !found.contains(namespace) {
                         found.insert(namespace.to_owned());
