@@ -21,6 +21,8 @@ pub mod rehearse;
 mod world_tests;
 #[cfg(test)]
 mod year_tests;
+#[cfg(test)]
+mod cleaner_tests;
 pub mod health;
 pub mod config;
 pub mod edge;
