@@ -127,8 +127,9 @@ fn the_dry_run_of_the_cleaner_says_what_and_why_and_changes_nothing() {
 fn a_plan_without_the_right_to_look_is_no_plan() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"), &[]).unwrap();
-    let token =
-        make(&server, "/api/v1/namespaces/default/serviceaccounts/default/token", &json!({"spec": {}}));
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    make(&server, accounts, &json!({"metadata": {"name": "app"}}));
+    let token = make(&server, &format!("{accounts}/app/token"), &json!({"spec": {}}));
     let text = std::fs::read_to_string(&server.kubeconfig).unwrap();
     let mut config: Value = serde_yaml_ng::from_str(&text).unwrap();
     config["users"][0]["user"] = json!({"token": token["status"]["token"]});
@@ -139,4 +140,71 @@ fn a_plan_without_the_right_to_look_is_no_plan() {
     assert_eq!((out.status.code(), out.stdout.len()), (Some(2), 0), "{error}");
     assert!(error.contains("secrets is forbidden") && error.contains("the verb list on secrets"), "{error}");
     assert!(!error.contains("eyJ"));
+}
+
+const NEEDY: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      serviceAccountName: app
+      containers: [{name: c, image: i}]
+      volumes: [{name: t, secret: {secretName: app-token-x2vzq}}]
+";
+const FINE: &str = "apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}
+- {apiVersion: v1, kind: Service, metadata: {name: s}}
+";
+
+#[test]
+fn a_rehearsal_tells_work_from_questions_and_by_its_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (needy, fine) = (file("needy.yaml", NEEDY), file("fine.yaml", FINE));
+    let (broken, empty) = (file("broken.yaml", "a: [b"), file("empty.yaml", ""));
+    let run = |args: &[&str]| Command::new(program()).arg("rehearse").args(args).output().unwrap();
+    let all = |path: &str, profile: &str| {
+        said(&run(&["--from", "1.19", "--to", "1.25", "--profile", profile, "-f", path, "-o", "json"]))
+    };
+    let (code, report) = all(&needy, "cce");
+    assert_eq!((code, &report["kind"], &report["needsWork"]), (1, &json!("RehearsalReport"), &json!(true)));
+    assert_eq!(report["versions"], json!(["1.19", "1.21", "1.23", "1.25"]));
+    let steps = report["workloads"][0]["steps"].as_array().unwrap();
+    let work: Vec<(&Value, &Value)> = steps
+        .iter()
+        .flat_map(|step| {
+            step["work"].as_array().into_iter().flatten().map(move |w| (&step["to"], &w["rule"]))
+        })
+        .collect();
+    assert_eq!(work, [(&json!("1.25"), &json!("generated-secret"))]);
+    let questions = report["questions"].as_array().unwrap();
+    assert!(questions.iter().any(|q| q["to"] == "1.21"), "{questions:?}");
+    assert!(questions.iter().any(|q| q["text"].as_str().unwrap().contains("secrets[0]")), "{questions:?}");
+
+    let (code, report) = all(&fine, "kubernetes");
+    assert_eq!((code, &report["needsWork"]), (0, &json!(false)));
+    assert_eq!(report["versions"].as_array().unwrap().len(), 7);
+    assert_eq!(report["skipped"].as_array().unwrap().len(), 1, "{report}");
+    for (args, want) in [
+        (&["--from", "1.19", "--to", "1.25", "-f", &broken][..], 2),
+        (&["--from", "1.19", "--to", "1.25", "-f", &empty], 2),
+        (&["--from", "1.19", "--to", "1.25", "-f", "/nowhere"], 2),
+        (&["--from", "1.25", "--to", "1.19", "-f", &fine], 64),
+        (&["--from", "1.19", "--to", "1.99", "-f", &fine], 64),
+        (&["--from", "1.20", "--to", "1.25", "--profile", "cce", "-f", &fine], 64),
+    ] {
+        let out = run(args);
+        let error = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!((out.status.code(), out.stdout.len()), (Some(want), 0), "{args:?}: {error}");
+        assert!(error.starts_with("error: "), "{error}");
+    }
 }
