@@ -18,8 +18,13 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new(program: &str) -> Self {
+        Self::with(program, &[])
+    }
+
+    /// With more arguments of the server.
+    pub(crate) fn with(program: &str, args: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("session-").tempdir().unwrap();
-        let server = Server::start(&dir.path().join("data"), &[]).unwrap();
+        let server = Server::start(&dir.path().join("data"), args).unwrap();
         let work = dir.path().join("shell");
         std::fs::create_dir(&work).unwrap();
         let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();

@@ -12,6 +12,7 @@
 )]
 
 mod lab;
+mod worlds;
 
 use e2e::client::As;
 use e2e::transcript::{Outcome, Step, blessed, judge, parse};
