@@ -2,7 +2,8 @@
 //!
 //! Purpose: help for people who hold a token or a refusal. Nothing here verifies; what it says is what the token says.
 
-use crate::claims::{Claims, Ref, claims, header};
+use crate::claims::{Claims, LEGACY_ISSUER, Ref, claims, header, legacy_claims};
+use crate::legacy::INVALID_SINCE_LABEL;
 use crate::limits::{LEEWAY_SECONDS, MAX_TOKEN_BYTES};
 use crate::time::UnixTime;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -203,6 +204,14 @@ fn outlook(c: &Claims, now: UnixTime) -> Vec<String> {
     out
 }
 
+/// The Secret that a token came out of.
+fn secret_of(token: &str) -> Option<String> {
+    let (_, payload) = parts(token).ok()?;
+    let ours = crate::claims::issuer(&payload).as_deref() == Some(LEGACY_ISSUER);
+    let claims = legacy_claims(&payload).ok().filter(|_| ours)?;
+    Some(format!("secret {}/{}", claims.namespace, claims.secret))
+}
+
 /// Which check refused a token, and the evidence the token itself holds, from the words of a TokenReview.
 pub fn refusal(words: &str, token: &str, now: UnixTime) -> (&'static str, String) {
     let claims = parts(token).ok().and_then(|(_, payload)| claims(&payload).ok()).unwrap_or_default();
@@ -213,6 +222,9 @@ pub fn refusal(words: &str, token: &str, now: UnixTime) -> (&'static str, String
         [("pod", &claims.private.pod), ("secret", &claims.private.secret), ("node", &claims.private.node)];
     let bound =
         bound.into_iter().find_map(|(kind, r)| r.as_ref().map(|r| format!("{kind} {} ({})", r.name, r.uid)));
+    let secret = secret_of(token);
+    let bound = bound.or_else(|| secret.clone());
+    let secret = secret.unwrap_or_default();
     let account = &claims.private.account;
     if reason == "invalid bearer token" {
         return (
@@ -229,6 +241,8 @@ pub fn refusal(words: &str, token: &str, now: UnixTime) -> (&'static str, String
         ),
         ("audiences", "audience", format!("the token is for {:?}", claims.audiences)),
         ("been revoked", "revocation", format!("jti {:?} stands in tokenrevocations.jeton.dev", claims.id)),
+        ("marked invalid", "mark", format!("{secret} has the label {INVALID_SINCE_LABEL}")),
+        ("server's copy", "secret", format!("{secret} holds another token now")),
         ("not valid yet", "time", format!("nbf is {}", when(claims.not_before))),
         ("has expired", "time", format!("exp was {}", when(claims.expires))),
         ("in the future", "time", format!("iat is {}", when(claims.issued_at))),
@@ -335,6 +349,23 @@ mod tests {
             let (got, why) = refusal(words, &token(POD), NOW);
             assert_eq!(got, check);
             assert!(why.contains(evidence), "{why}");
+        }
+    }
+
+    #[test]
+    fn refusals_of_tokens_out_of_secrets_name_the_secret() {
+        let legacy = r#"{"iss":"kubernetes/serviceaccount","kubernetes.io/serviceaccount/namespace":"ci","kubernetes.io/serviceaccount/secret.name":"old"}"#;
+        for (words, check, evidence) in [
+            (
+                "the token in secret ci/old for service account ci/a has been marked invalid. Use tokens",
+                "mark",
+                "secret ci/old has the label kubernetes.io/legacy-token-invalid-since",
+            ),
+            ("Token does not match server's copy", "secret", "secret ci/old holds another token now"),
+            ("Token has been invalidated", "bound object", "secret ci/old does not exist any more"),
+        ] {
+            let told = refusal(&format!("[invalid bearer token, {words}]"), &token(legacy), NOW);
+            assert_eq!(told, (check, evidence.to_owned()));
         }
     }
 }
