@@ -14,6 +14,7 @@ use prometheus::{
     Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
     TextEncoder, exponential_buckets,
 };
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// Content type of the classic text format, as Prometheus' own libraries spell it.
@@ -204,6 +205,21 @@ impl Metrics {
         self.audit_lost.inc_by(lines);
     }
 
+    /// Forgets the series of resources that are served no more (group, version, plural), so that definitions which come
+    /// and go leave nothing behind.
+    pub fn keep(&self, served: impl Fn(&str, &str, &str) -> bool) {
+        let gone = |labels: &HashMap<&str, &str>| {
+            let [group, version, resource] =
+                ["group", "version", "resource"].map(|name| labels.get(name).copied().unwrap_or(""));
+            !resource.is_empty() && !served(group, version, resource)
+        };
+        // Few requests go to what is gone, so the histograms with their buckets are seldom looked at.
+        let removed = each(&self.requests, |labels| gone(labels) && self.requests.remove(labels).is_ok());
+        if removed {
+            each(&self.request_seconds, |labels| gone(labels) && self.request_seconds.remove(labels).is_ok());
+        }
+    }
+
     /// Everything, in the classic text format.
     ///
     /// # Errors
@@ -222,6 +238,18 @@ impl Metrics {
         }
         Ok(text)
     }
+}
+
+/// Shows the labels of every series; whether one of them was removed.
+fn each(of: &impl Collector, mut remove: impl FnMut(&HashMap<&str, &str>) -> bool) -> bool {
+    let mut any = false;
+    for family in of.collect() {
+        for metric in family.get_metric() {
+            let labels = metric.get_label().iter().map(|pair| (pair.name(), pair.value())).collect();
+            any |= remove(&labels);
+        }
+    }
+    any
 }
 
 fn authentication() -> Result<(IntCounterVec, HistogramVec), Error> {
@@ -337,5 +365,30 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn series_of_what_is_served_no_more_are_forgotten() {
+        let metrics = metrics();
+        let of = |group, resource| RequestLabels {
+            verb: "LIST",
+            group,
+            version: "v1",
+            resource,
+            ..RequestLabels::default()
+        };
+        for labels in [of("", "pods"), of("example.com", "widgets"), of("", "")] {
+            metrics.request(&labels, 200, Duration::ZERO);
+        }
+        let told = || {
+            let text = metrics.text().unwrap();
+            let count =
+                |what: &str| text.lines().filter(|l| l.contains(what) && !l.contains("_bucket")).count();
+            [count(",resource=\"pods\""), count(",resource=\"widgets\""), count(",resource=\"\"")]
+        };
+        // The counter, and sum and count of the histogram.
+        assert_eq!(told(), [3, 3, 3]);
+        metrics.keep(|group, _, _| group.is_empty());
+        assert_eq!(told(), [3, 0, 3]);
     }
 }

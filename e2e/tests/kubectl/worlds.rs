@@ -33,7 +33,9 @@ fn held(lab: &Lab, version: &str) -> String {
     if version == "1.20" {
         assert!(volume.contains("secretName"), "{volume}");
         let secret = lab.run("kubectl get sa builder -o 'jsonpath={.secrets[0].name}'");
-        return lab.run(&format!("kubectl get secret {secret} -o 'go-template={{{{.data.token | base64decode}}}}'"));
+        return lab.run(&format!(
+            "kubectl get secret {secret} -o 'go-template={{{{.data.token | base64decode}}}}'"
+        ));
     }
     assert!(volume.contains("serviceAccountToken"), "{volume}");
     lab.run("kubectl create token builder --duration 3607s --bound-object-kind Pod --bound-object-name web")

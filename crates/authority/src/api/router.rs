@@ -235,9 +235,14 @@ impl App {
         discovery::virtual_scope(&path.group, &path.plural).or_else(kind).unwrap_or(true)
     }
 
-    /// Everything that is counted, and the keys, as Prometheus reads it.
+    /// Everything that is counted of what there is, and the keys, as Prometheus reads it.
     fn metrics(&self) -> Result<Reply, ApiError> {
-        let mut text = self.observer.metrics.text().map_err(|e| ApiError::Internal(e.to_string()))?;
+        let metrics = &self.observer.metrics;
+        metrics.keep(|group, version, plural| {
+            let kind = || self.registry.kind(group, version, plural);
+            discovery::virtual_scope(group, plural).is_some() || kind().is_some()
+        });
+        let mut text = metrics.text().map_err(|e| ApiError::Internal(e.to_string()))?;
         let keys = tokio::task::block_in_place(|| key_figures::text(&self.tokens));
         text.push_str(&keys.map_err(|e| ApiError::Internal(e.to_string()))?);
         let mut reply = Reply::text(StatusCode::OK, &text);
