@@ -100,6 +100,18 @@ impl Access {
         Ok(Connection { stream: BufReader::new(StreamOwned::new(session, tcp)) })
     }
 
+    /// Opens a connection as the administrator that agreed on HTTP/2, for those who speak it by hand.
+    pub fn connect_http2(&self) -> io::Result<Stream> {
+        let tcp = TcpStream::connect_timeout(&self.address, Duration::from_secs(10))?;
+        tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
+        tcp.set_write_timeout(Some(Duration::from_secs(20)))?;
+        let mut config = (*self.admin).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let name = ServerName::from(self.address.ip());
+        let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        Ok(StreamOwned::new(session, tcp))
+    }
+
     /// One request on a connection of its own, with a JSON body.
     pub fn ask(&self, who: &As<'_>, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
         let text = body.map(Value::to_string);

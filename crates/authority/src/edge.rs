@@ -5,7 +5,8 @@
 
 use crate::access::authn::certificate_user;
 use crate::answer::Body;
-use http::{Request, Response};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -124,8 +125,16 @@ where
     let second = session.alpn_protocol() == Some(b"h2");
     let peer = Arc::new(Peer { address, user });
     let service = service_fn(move |request| {
-        let answer = handler(request, peer.clone());
-        async move { Ok::<_, Infallible>(answer.await) }
+        let answer = match refused(&request) {
+            Some(refusal) => Err(refusal),
+            None => Ok(handler(request, peer.clone())),
+        };
+        async move {
+            Ok::<_, Infallible>(match answer {
+                Ok(answer) => answer.await,
+                Err(refusal) => refusal,
+            })
+        }
     });
     let io = TokioIo::new(stream);
     let head = Duration::from_secs(HEAD_SECONDS);
@@ -142,5 +151,66 @@ where
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(MAX_HEAD_BYTES);
         watcher.watch(builder.serve_connection(io, service)).await.map_err(|e| e.to_string())
+    }
+}
+
+/// The refusal of a head that the HTTP library lets through: it reads on until its buffer is full, which is more than
+/// [`MAX_HEAD_BYTES`], and leaves `Host` to others. Kubernetes 1.36 (Go's net/http): these codes and words.
+fn refused<B>(request: &Request<B>) -> Option<Response<Body>> {
+    let headers = request.headers();
+    // On the wire: ": " and the end of the line beside each name and value; " " twice and the version beside the path.
+    let lines: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let target = request.uri().path_and_query().map_or(1, |path| path.as_str().len());
+    if lines + target + request.method().as_str().len() + 14 > MAX_HEAD_BYTES {
+        return Some(refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is larger than 64 KiB"));
+    }
+    if request.version() != Version::HTTP_11 {
+        return None;
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => Some(refusal(StatusCode::BAD_REQUEST, "missing required Host header")),
+        (Some(_), Some(_)) => Some(refusal(StatusCode::BAD_REQUEST, "too many Host headers")),
+        (Some(_), None) => None,
+    }
+}
+
+fn refusal(code: StatusCode, why: &str) -> Response<Body> {
+    let mut response = Response::new(Body::new(format!("{code}: {why}\n")));
+    *response.status_mut() = code;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_held_against_their_limits() {
+        let filler = |bytes: usize| "x".repeat(bytes);
+        let code = |version: Version, headers: &[(&str, String)]| {
+            let mut request = Request::builder().uri("/version").version(version);
+            for (name, value) in headers {
+                request = request.header(*name, value);
+            }
+            refused(&request.body(()).unwrap()).map(|r| r.status().as_u16())
+        };
+        let host = ("host", "h".to_owned());
+        // GET /version HTTP/1.1, host: h, a: …
+        let spent = 3 + 8 + 14 + 9 + 5;
+        for (version, headers, want) in [
+            (Version::HTTP_11, vec![host.clone()], None),
+            (Version::HTTP_11, vec![], Some(400)),
+            (Version::HTTP_11, vec![host.clone(), host.clone()], Some(400)),
+            (Version::HTTP_10, vec![], None),
+            (Version::HTTP_2, vec![], None),
+            (Version::HTTP_11, vec![host.clone(), ("a", filler(MAX_HEAD_BYTES - spent))], None),
+            (Version::HTTP_11, vec![host, ("a", filler(MAX_HEAD_BYTES - spent + 1))], Some(431)),
+        ] {
+            assert_eq!(code(version, &headers), want, "{version:?} with {} headers", headers.len());
+        }
     }
 }

@@ -169,6 +169,8 @@ impl App {
             return Err(wanted.forbidden(user, &decision.reason));
         }
         match &info.resource {
+            // Kubernetes 1.36: decided on as if the slash were one, and served by nobody.
+            _ if info.path.starts_with("//") => Ok(not_found()),
             None => self.plain(exchange, info),
             Some(path) => {
                 let body = self.room.read(headers, body).await?;
@@ -295,8 +297,13 @@ impl App {
         if info.path.starts_with("/api/") || info.path.starts_with("/apis/") {
             return Err(ApiError::NoResource);
         }
-        Ok(Reply::text(StatusCode::NOT_FOUND, "404 page not found\n"))
+        Ok(not_found())
     }
+}
+
+/// Kubernetes 1.36 (Go's net/http): these words.
+fn not_found() -> Reply {
+    Reply::text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
 fn log(exchange: &Exchange, error: &ApiError) {

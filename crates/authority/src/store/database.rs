@@ -1,6 +1,8 @@
 //! The file's tables, and opening them: format check, index, and only then the first byte written.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
@@ -66,9 +68,29 @@ pub(super) fn guard<T>(
     doing: &'static str,
     work: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
+    quiet_panics();
+    let outer = GUARDED.replace(true);
     // Sound to go on: whoever gets this error gives up what it was working on.
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(StoreError::damaged(format!("the tables contradict themselves on {doing}"))))
+    let done = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(outer);
+    done.unwrap_or_else(|_| Err(StoreError::damaged(format!("the tables contradict themselves on {doing}"))))
+}
+
+thread_local! {
+    /// Whether this thread is inside [`guard`].
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the words of panics inside [`guard`] for the log's debug level: the error that is made of one says it better.
+fn quiet_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| match GUARDED.get() {
+            true => tracing::debug!(%panic, "the database library gave up"),
+            false => usual(panic),
+        }));
+    });
 }
 
 fn check_magic(disk: &Disk) -> Result<(), StoreError> {
