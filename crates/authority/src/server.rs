@@ -13,6 +13,7 @@ use crate::flow::{Keyring, Source, Tokens, Uses};
 use crate::health::{self, Health};
 use crate::metrics::Metrics;
 use crate::objects::Registry;
+use crate::objects::registry::DISK_FULL;
 use crate::pki::{self, Authority, PkiError, RENEW_AFTER_SECONDS};
 use crate::signer::local::{self, PrivateKeyError};
 use crate::signer::{LocalSigner, Signer};
@@ -125,7 +126,8 @@ impl Renewal {
 pub async fn start(config: &Config, clock: Clock) -> Result<Server, StartError> {
     let dir = &config.data_dir;
     let store_file = dir.join(STORE_FILE);
-    let policy = config.policy(!store_file.exists())?;
+    let fresh = !store_file.exists();
+    let policy = config.policy(fresh)?;
     pki::make_dir(dir)?;
     // The store is locked first: a second process must not touch anything else.
     let store: Arc<dyn Store> = Arc::new(Embedded::open(&store_file)?);
@@ -145,11 +147,22 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Server, StartError> 
     let renewal = Renewal { authority, dir: dir.clone(), names, address, clock: clock.clone(), current };
     let observer = observer(config, &*store, &clock)?;
     let app = Arc::new(app(store, policy, keys, clock, observer, address));
-    let failed = |e: ApiError| StartError::Bootstrap(e.message());
-    bootstrap::ensure(&app.registry).await.map_err(failed)?;
-    bootstrap::announce(&app.registry, address).await.map_err(failed)?;
+    up_to_date(bootstrap::ensure(&app.registry).await, fresh)?;
+    up_to_date(bootstrap::announce(&app.registry, address).await, fresh)?;
     app.health.prove(&app.tokens);
     Ok(Server { listener, tls, app, renewal, controllers, kubeconfig })
+}
+
+/// What became of writing the first objects. A store that exists on a disk that is full has older ones, and its
+/// reviews and deletions must work after a restart too.
+fn up_to_date(written: Result<(), ApiError>, fresh: bool) -> Result<(), StartError> {
+    match written {
+        Err(ApiError::Unavailable(why)) if why == DISK_FULL && !fresh => {
+            tracing::error!(why, "the first objects were not brought up to date");
+            Ok(())
+        }
+        written => written.map_err(|error| StartError::Bootstrap(error.message())),
+    }
 }
 
 /// Puts the parts of an API together.

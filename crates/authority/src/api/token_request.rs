@@ -7,8 +7,10 @@ use crate::access::node_restriction::{self, Asked};
 use crate::flow::issue::{IssueFailure, Issued};
 use crate::flow::rotate::{self, KeysError};
 use crate::objects::kinds::SERVICE_ACCOUNT;
+use crate::objects::registry::DISK_FULL;
 use crate::request_info::{Query, ResourcePath};
 use crate::status::{About, ApiError, Cause};
+use crate::store::StoreError;
 use http::{HeaderMap, StatusCode};
 use jeton_core::issue::{Ask, IssueError};
 use jeton_core::limits::MIN_LIFETIME_SECONDS;
@@ -113,7 +115,10 @@ pub(super) async fn create(app: &App, incoming: &Incoming<'_>, bytes: &[u8]) -> 
 /// A token whose end cannot be journaled does not leave.
 fn unaccounted(error: KeysError) -> ApiError {
     tracing::error!(error = &error as &dyn std::error::Error, "a token cannot be accounted for");
-    ApiError::Unavailable("the store cannot be used; the server's log says why".to_owned())
+    let mut causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    let full = causes.any(|error| error.downcast_ref::<StoreError>().is_some_and(StoreError::is_full));
+    let why = if full { DISK_FULL } else { "the store cannot be used; the server's log says why" };
+    ApiError::Unavailable(why.to_owned())
 }
 
 fn answer(path: &ResourcePath, request: &TokenRequest, issued: &Issued) -> Result<Reply, ApiError> {

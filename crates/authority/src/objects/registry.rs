@@ -396,11 +396,15 @@ fn checked(kind: &Kind, object: &mut Value, old: Option<&Value>) -> Result<(), A
     meta::refuse(kind, object, causes)
 }
 
+/// What to do about it.
+pub(crate) const DISK_FULL: &str =
+    "the disk of the store is full: make room on it; until then only deletions and revocations are accepted";
+
 pub(super) fn unavailable(error: StoreError) -> ApiError {
     tracing::error!(error = &error as &dyn std::error::Error, "store");
     match error {
         StoreError::TooLarge { .. } => ApiError::BadRequest(error.to_string()),
-        StoreError::DiskFull(_) => ApiError::Unavailable("the disk of the store is full".to_owned()),
+        StoreError::DiskFull(_) => ApiError::Unavailable(DISK_FULL.to_owned()),
         _ => ApiError::Unavailable("the store cannot be used; the server's log says why".to_owned()),
     }
 }

@@ -4,6 +4,8 @@ use super::sim::SimDisk;
 use super::*;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
 fn key(n: u64) -> Key {
@@ -165,5 +167,73 @@ fn commits_at_the_same_time_share_their_syncs() {
         }
         let together = disk.syncs() - before;
         assert!(together < 100 * alone, "{together} syncs for 200 commits, {alone} for one");
+    });
+}
+
+/// A reserve on a simulated disk: what is given up is room for the store's file.
+#[derive(Debug)]
+struct SimReserve {
+    disk: SimDisk,
+    room: usize,
+    given: AtomicBool,
+    larger: Arc<AtomicBool>,
+}
+
+impl reserve::Keeper for SimReserve {
+    fn take(&self) -> io::Result<()> {
+        let there = !self.given.load(Ordering::SeqCst) || self.larger.load(Ordering::SeqCst);
+        if there { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
+    fn give(&self) -> io::Result<()> {
+        self.given.store(true, Ordering::SeqCst);
+        self.disk.set_room(Some(self.room + usize::try_from(limits::RESERVE_BYTES).unwrap()));
+        Ok(())
+    }
+}
+
+fn large(n: u64) -> Txn {
+    let mut txn = put(n, n);
+    if let Some((Change::Put { body, .. }, _)) = txn.changes.first_mut() {
+        body.resize(100_000, 0);
+    }
+    txn
+}
+
+fn is_full(result: Result<Committed, CommitError>) -> bool {
+    match result {
+        Ok(_) => false,
+        Err(CommitError::Store(error)) if error.is_full() => true,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn on_a_full_disk_deletions_still_work_and_nothing_else_uses_the_reserve_up() {
+    runtime().block_on(async {
+        let disk = SimDisk::default();
+        drop(Embedded::on_disk(disk.disk()).unwrap());
+        let room = usize::try_from(disk.disk().len().unwrap()).unwrap();
+        disk.set_room(Some(room));
+        let larger = Arc::new(AtomicBool::new(false));
+        let given = AtomicBool::new(false);
+        let keeper = SimReserve { disk: disk.clone(), room, given, larger: larger.clone() };
+        let store = Embedded::on_disk_with(disk.disk(), Some(Box::new(keeper))).unwrap();
+        let mut made = 0;
+        while !is_full(store.commit(large(made)).await) {
+            made += 1;
+            assert!(made < 1000, "the disk never became full");
+        }
+        assert!(is_full(store.commit(put(2000, 1)).await), "the reserve is not for this");
+        for n in 0..made / 2 {
+            store.commit(delete(n)).await.unwrap();
+            assert!(store.index().row(&key(n)).is_none());
+        }
+        assert!(is_full(store.commit(put(2000, 1)).await));
+        let after = Embedded::on_disk(disk.crash(|| false).disk()).unwrap();
+        assert_eq!(content(&after).len() as u64, made - made / 2, "what was deleted stays deleted");
+        larger.store(true, Ordering::SeqCst);
+        disk.set_room(None);
+        store.commit(put(2000, 1)).await.unwrap();
     });
 }

@@ -17,6 +17,7 @@ use super::gate::Disk;
 use super::index::Index;
 use super::key::{Key, Prefix};
 use super::limits::{PAGE_MAX_BYTES, QUEUE_MAX_BYTES, QUEUE_MAX_TXNS};
+use super::reserve::{Keeper, Reserve, ReserveFile};
 use super::watch::{Ring, Watcher};
 use super::writer::{self, Job};
 use super::{CommitFuture, Page, Store, Stored, Txn, file, record};
@@ -38,6 +39,7 @@ pub(super) struct Shared {
     pub(super) index: Index,
     pub(super) ring: Arc<Ring>,
     pub(super) figures: Figures,
+    pub(super) reserve: Reserve,
     state: RwLock<Result<Arc<Opened>, StoreError>>,
     revision: AtomicU64,
 }
@@ -82,7 +84,7 @@ impl Embedded {
                 (disk, found)
             }
         };
-        Self::start(disk, found).map_err(failed)
+        Self::start(disk, found, Some(Box::new(ReserveFile::beside(path)))).map_err(failed)
     }
 
     /// A store in memory, gone when it is dropped: for throw-away worlds.
@@ -92,18 +94,24 @@ impl Embedded {
     pub fn in_memory() -> Result<Self, StoreError> {
         let disk: Disk = Arc::new(redb::backends::InMemoryBackend::new());
         let found = database::create(disk.clone())?;
-        Self::start(disk, found)
+        Self::start(disk, found, None)
     }
 
     /// A store on any storage: an existing one, or a fresh one on empty storage.
     #[cfg(test)]
     pub(super) fn on_disk(disk: Disk) -> Result<Self, StoreError> {
-        let length = disk.len().map_err(|error| StoreError::from_io("inspect", error))?;
-        let found = if length == 0 { database::create(disk.clone())? } else { database::open(disk.clone())? };
-        Self::start(disk, found)
+        Self::on_disk_with(disk, None)
     }
 
-    fn start(disk: Disk, found: Found) -> Result<Self, StoreError> {
+    /// As [`Self::on_disk`], with a reserve.
+    #[cfg(test)]
+    pub(super) fn on_disk_with(disk: Disk, keeper: Option<Box<dyn Keeper>>) -> Result<Self, StoreError> {
+        let length = disk.len().map_err(|error| StoreError::from_io("inspect", error))?;
+        let found = if length == 0 { database::create(disk.clone())? } else { database::open(disk.clone())? };
+        Self::start(disk, found, keeper)
+    }
+
+    fn start(disk: Disk, found: Found, keeper: Option<Box<dyn Keeper>>) -> Result<Self, StoreError> {
         let index = Index::default();
         index.replace(found.rows);
         let shared = Arc::new(Shared {
@@ -112,6 +120,7 @@ impl Embedded {
             ring: Ring::new(found.revision),
             figures: Figures::new()
                 .map_err(|error| StoreError::from_io("count the commits of", std::io::Error::other(error)))?,
+            reserve: Reserve::new(keeper),
             state: RwLock::new(Ok(Arc::new(found.opened))),
             revision: AtomicU64::new(found.revision),
         });

@@ -161,6 +161,11 @@ impl StoreError {
         }
     }
 
+    /// Whether there is no room on the disk.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::DiskFull(_))
+    }
+
     /// A contradiction in the file.
     pub(crate) fn damaged(detail: impl Into<Arc<str>>) -> Self {
         Self::Damaged { detail: detail.into() }

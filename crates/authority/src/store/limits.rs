@@ -27,5 +27,9 @@ pub const RING_MAX_EVENTS: usize = 10_000;
 pub const RING_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of file pages the database keeps in memory.
 pub const CACHE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes beside the store's file that are given up when the disk is full, so that deletions still work.
+pub const RESERVE_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes that must be free besides before the reserve is set aside: certificates and logs need room too.
+pub const SPARE_BYTES: u64 = 1024 * 1024;
 /// Bytes an opening may want to write before the file has proved to be ours.
 pub const OPEN_MAX_WRITES_BYTES: usize = 64 * 1024 * 1024;

@@ -17,6 +17,7 @@ mod gate;
 mod file;
 mod watch;
 mod database;
+mod reserve;
 mod batch;
 mod writer;
 mod embedded;

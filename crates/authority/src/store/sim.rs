@@ -22,6 +22,8 @@ struct State {
     /// Operation from which on every write and sync fails, and how.
     fails: Option<(u64, io::ErrorKind)>,
     syncs_fail: bool,
+    /// Bytes that the disk has; none: enough.
+    room: Option<usize>,
 }
 
 /// A disk in memory.
@@ -65,6 +67,11 @@ impl SimDisk {
         state.fails = Some((state.operations + operations, kind));
     }
 
+    /// From now on the disk has so many bytes; `None`: enough.
+    pub(super) fn set_room(&self, room: Option<usize>) {
+        self.0.lock().unwrap().room = room;
+    }
+
     /// From now on every sync fails.
     pub(super) fn fail_syncs(&self) {
         self.0.lock().unwrap().syncs_fail = true;
@@ -83,6 +90,13 @@ impl SimDisk {
     fn change(&self, write: Write) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
         state.step()?;
+        let end = match &write {
+            Write::At(offset, data) => usize::try_from(*offset).unwrap() + data.len(),
+            Write::Length(_) => 0,
+        };
+        if state.room.is_some_and(|room| end > room) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         state.unsynced.push(write);
         Ok(())
     }
