@@ -1,10 +1,12 @@
 //! A server in a process of its own, as a user starts it.
 
 use crate::client::Access;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 
 /// The program under test: `JETON_BIN`, or the development build of this workspace.
 pub fn program() -> PathBuf {
@@ -15,6 +17,32 @@ pub fn program() -> PathBuf {
 pub fn target() -> PathBuf {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| top.join("target"), PathBuf::from)
+}
+
+/// What starts programs, where that is not this process itself.
+static KEEPER: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on servers are started as `keeper keep PROGRAM…`, which must call [`keep`]: they end with this process, even
+/// if it is killed. Only for processes that start servers from a thread that lives as long as they do.
+pub fn start_with(keeper: PathBuf) {
+    // The first one stays.
+    let _ = KEEPER.set(keeper);
+}
+
+/// Becomes a program that is killed when its parent ends. Comes back only with an error.
+pub fn keep(program: &Path, arguments: &[OsString]) -> std::io::Error {
+    use std::os::unix::process::CommandExt;
+    match rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)) {
+        Ok(()) => Command::new(program).args(arguments).exec(),
+        Err(error) => error.into(),
+    }
+}
+
+fn kept(command: Command) -> Command {
+    let Some(keeper) = KEEPER.get() else { return command };
+    let mut kept = Command::new(keeper);
+    kept.arg("keep").arg(command.get_program()).args(command.get_args());
+    kept
 }
 
 /// A running server. Dropping it kills it.
@@ -47,6 +75,7 @@ impl Server {
     pub fn spawn(mut command: Command, log: PathBuf) -> Result<Self, String> {
         let file =
             std::fs::OpenOptions::new().create(true).append(true).open(&log).map_err(|e| e.to_string())?;
+        command = kept(command);
         let started = command.stdout(Stdio::piped()).stderr(file).spawn();
         let mut child = started
             .map_err(|e| format!("{}: {e}; build it with cargo build", command.get_program().display()))?;

@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use e2e::bench::report::table;
 use e2e::bench::{PARTS, bare, quiet};
+use e2e::server;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +47,15 @@ enum Hidden {
         /// File with the body of every answer.
         body: PathBuf,
     },
+    /// Becomes a program that ends with whoever started it.
+    #[command(hide = true)]
+    Keep {
+        /// The program.
+        program: PathBuf,
+        /// Its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -60,9 +71,13 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
-    if let Some(Hidden::Bare { dir, body }) = &args.hidden {
-        bare::serve(dir, body)?;
-        return Ok(true);
+    match &args.hidden {
+        Some(Hidden::Bare { dir, body }) => {
+            bare::serve(dir, body)?;
+            return Ok(true);
+        }
+        Some(Hidden::Keep { program, arguments }) => return Err(server::keep(program, arguments).into()),
+        None => server::start_with(std::env::current_exe()?),
     }
     let mut lines = Vec::new();
     for (name, part) in PARTS {
