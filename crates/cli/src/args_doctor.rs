@@ -77,16 +77,17 @@ pub(crate) struct Common {
     /// deadlines are marked as estimated.
     #[arg(long, value_name = "DURATION", value_parser = crate::args::duration)]
     pub(crate) extended_lifetime: Option<i64>,
-    /// Rows of your own for libraries (ten columns) or User-Agents (six), tab-separated. May be repeated.
+    /// Rows of your own, separated by tabs, which come before those that ship: libraries (10 columns), User-Agents (6),
+    /// add-ons (11), version rules (5). May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(crate) knowledge: Vec<PathBuf>,
-    /// Write one Markdown ticket for each `namespace`, or for each value of this pod label.
+    /// Write one Markdown ticket for each `namespace`, or for each value of this pod label (known to `doctor cluster`).
     #[arg(long, value_name = "namespace|LABEL", requires = "split_dir")]
     pub(crate) split_by: Option<String>,
-    /// Where the tickets go.
+    /// Directory for the tickets; made where it is missing.
     #[arg(long, value_name = "DIR", requires = "split_by")]
     pub(crate) split_dir: Option<PathBuf>,
-    /// Put numbers in the place of names.
+    /// Put a pseudonym in the place of each name and id: the same one for the same name, in every output.
     #[arg(long)]
     pub(crate) redact: bool,
 }

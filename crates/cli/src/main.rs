@@ -16,6 +16,7 @@ mod cmd;
 mod process;
 mod reference;
 mod reference_releases;
+mod reference_doctor;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser, error::ErrorKind};

@@ -19,6 +19,10 @@ pub(crate) enum Page {
     Roles,
     /// Kubernetes versions and their feature gates.
     Releases,
+    /// What the doctor may find.
+    Findings,
+    /// What the doctor knows of libraries, add-ons and vendors.
+    Knowledge,
 }
 
 /// Exit codes of one command: the command, then code and meaning.
@@ -86,6 +90,8 @@ pub(crate) fn run(page: Page) -> Result<ExitCode, Failure> {
         Page::Commands => commands(),
         Page::Roles => roles(),
         Page::Releases => crate::reference_releases::page(),
+        Page::Findings => crate::reference_doctor::findings(),
+        Page::Knowledge => crate::reference_doctor::knowledge(),
     };
     process::say(text.trim_end())?;
     Ok(ExitCode::SUCCESS)

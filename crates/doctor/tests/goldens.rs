@@ -39,7 +39,9 @@ fn every_finding_has_a_case_and_words_in_both_languages() {
     let covered: BTreeSet<&str> = cases.iter().map(|case| case.rule).collect();
     assert_eq!(covered, ids(), "an id without a case, or a case without an id");
     assert_eq!(texts::rules().map(|(id, _)| id).collect::<BTreeSet<_>>(), ids());
+    let page = include_str!("../../../docs/reference/findings.md");
     for case in &cases {
+        assert!(page.contains(&format!("\n## {}\n", case.rule)), "{} is not in the reference", case.rule);
         for (lang, tag) in LANGS {
             let report = case.report(lang, false);
             let found = report.findings.iter().any(|finding| finding.rule == case.rule);

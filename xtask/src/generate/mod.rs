@@ -15,9 +15,11 @@ use std::process::{ExitCode, Stdio};
 type Maker = fn(&[File]) -> Result<String, String>;
 
 /// Every generated page: its path, and its maker.
-const PAGES: [(&str, Maker); 5] = [
+const PAGES: [(&str, Maker); 7] = [
     ("docs/reference/commands.md", |_| printed("commands")),
     ("docs/reference/errors.md", errors::page),
+    ("docs/reference/findings.md", |_| printed("findings")),
+    ("docs/reference/knowledge.md", |_| printed("knowledge")),
     ("docs/reference/limits.md", limits::page),
     ("docs/reference/releases.md", |_| printed("releases")),
     ("docs/reference/roles.md", |_| printed("roles")),

@@ -67,25 +67,25 @@ impl Client {
     }
 }
 
+/// The tables that ship: name and text. The comment at the head of each tells what it is; its last line names the columns.
+pub const FILES: [(&str, &str); 5] = [
+    ("libraries.tsv", include_str!("../../knowledge/libraries.tsv")),
+    ("user_agents.tsv", include_str!("../../knowledge/user_agents.tsv")),
+    ("published.tsv", include_str!("../../knowledge/published.tsv")),
+    ("addons.tsv", include_str!("../../knowledge/addons.tsv")),
+    ("skew.tsv", include_str!("../../knowledge/skew.tsv")),
+];
+
 impl Knowledge {
     /// The tables that ship, all in this crate.
     pub fn built_in() -> Result<Self, TableError> {
-        let table = |name: &str, text: &str| Table::parse(name, text);
+        let [libraries, agents, published, addons, skew] = FILES.map(|(name, text)| Table::parse(name, text));
         Ok(Self {
-            libraries: library::rows(&table(
-                "libraries.tsv",
-                include_str!("../../knowledge/libraries.tsv"),
-            )?)?,
-            agents: user_agent::rows(&table(
-                "user_agents.tsv",
-                include_str!("../../knowledge/user_agents.tsv"),
-            )?)?,
-            published: library::published(&table(
-                "published.tsv",
-                include_str!("../../knowledge/published.tsv"),
-            )?)?,
-            addons: addon::rows(&table("addons.tsv", include_str!("../../knowledge/addons.tsv"))?)?,
-            skew: addon::skew(&table("skew.tsv", include_str!("../../knowledge/skew.tsv"))?)?,
+            libraries: library::rows(&libraries?)?,
+            agents: user_agent::rows(&agents?)?,
+            published: library::published(&published?)?,
+            addons: addon::rows(&addons?)?,
+            skew: addon::skew(&skew?)?,
             own: BTreeSet::new(),
         })
     }
