@@ -7,12 +7,12 @@ mod common;
 
 use common::cases::{self, LANGS};
 use jeton_core::time::UnixTime;
-use jeton_doctor::collect::audit::read_bytes;
+use jeton_doctor::collect::audit::{Options, read, read_bytes};
 use jeton_doctor::facts::Facts;
 use jeton_doctor::knowledge::Knowledge;
 use jeton_doctor::knowledge::texts::{self, Lang};
 use jeton_doctor::render::{json, markdown, sarif, split, table};
-use jeton_doctor::report::Report;
+use jeton_doctor::report::{Report, State};
 use jeton_doctor::rules::{self, cluster, table as rows};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -77,6 +77,28 @@ fn every_output_in_both_languages() {
         }
         for (name, text) in split(&demo(lang, false), "namespace", lang) {
             golden(&format!("demo/tickets.{tag}/{name}"), &text);
+        }
+    }
+}
+
+#[test]
+fn logs_of_a_real_server_in_both_languages() {
+    for name in ["extended", "not-extended"] {
+        let file = format!("{name}.jsonl.gz");
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/doctor").join(&file);
+        let mut facts = Facts::default();
+        let options = Options { quick: false, workers: 1 };
+        read(&[path.display().to_string()], options, &mut facts, &mut |_, _| {});
+        facts.sources[0].name.clone_from(&file);
+        for (lang, tag) in LANGS {
+            let mut settings =
+                rules::Settings::new(UnixTime::from_seconds(common::START + 48 * common::HOUR));
+            settings.lang = lang;
+            let report = rules::report(&facts, &Knowledge::built_in().unwrap(), &settings);
+            let fresh = report.workloads.iter().filter(|row| row.state == State::Fresh);
+            assert!(fresh.clone().count() > 0 && fresh.clone().all(|row| row.findings.is_empty()));
+            golden(&format!("server/{name}.{tag}.txt"), &table(&report, lang));
+            golden(&format!("server/{name}.{tag}.md"), &markdown(&report, lang));
         }
     }
 }
