@@ -8,6 +8,7 @@ mod text;
 mod keys;
 mod walls;
 mod reasons;
+mod translation;
 
 use crate::{console, workspace};
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ pub(crate) fn problems() -> Result<Vec<Problem>, String> {
     found.extend(text::machine_paths(&files));
     found.extend(keys::check(&files));
     found.extend(reasons::check(&files));
+    found.extend(translation::check(&files));
     found.extend(walls::check(&walls::graph()?));
     Ok(found)
 }
