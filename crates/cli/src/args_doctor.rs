@@ -21,7 +21,7 @@ pub(crate) enum Doctor {
     ///
     /// Exit 0: nothing at or above --fail-on; 1: findings; 2: a cluster could not be read and --require asks for it.
     #[command(
-        after_help = "Examples:\n  jeton doctor cluster\n  jeton doctor cluster --context prod-a --context prod-b -o json\n  jeton doctor cluster --from bundle.json"
+        after_help = "Examples:\n  jeton doctor cluster\n  jeton doctor cluster --context prod-a --context prod-b -o json\n  jeton doctor cluster --from bundle.json\n  jeton doctor cluster --from bundle.json --audit-log audit.log.gz"
     )]
     Cluster(ClusterArgs),
     /// Write what `cluster` would look at into a bundle that holds no value of a token or Secret. Exit 2: no cluster could

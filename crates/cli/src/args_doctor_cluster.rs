@@ -32,6 +32,10 @@ pub(crate) struct Sources {
 pub(crate) struct ClusterArgs {
     #[command(flatten)]
     pub(crate) sources: Sources,
+    /// Audit log of the cluster, plain, .gz or .zst: what it tells and what the cluster tells become one row for each
+    /// workload. May be repeated.
+    #[arg(long, value_name = "FILE", conflicts_with = "facts")]
+    pub(crate) audit_log: Vec<String>,
     /// Print the facts, as in a bundle, and judge nothing. Exit 2: no cluster could be read.
     #[arg(long)]
     pub(crate) facts: bool,

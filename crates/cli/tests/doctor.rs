@@ -152,3 +152,25 @@ fn tickets_go_to_a_directory_one_for_each_team() {
     assert_eq!(code(dir, &args).0, 0);
     assert_eq!(names("hidden"), ["namespace-1.md", "namespace-2.md", "namespace-3.md", "namespace-4.md"]);
 }
+
+#[test]
+fn a_log_and_a_bundle_make_one_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    logs(dir);
+    let bundle = r#"{"apiVersion":"jeton.dev/v1","kind":"DoctorBundle","created":"2026-11-24T00:00:00Z","clusters":[{"name":"prod",
+        "version":"v1.30.0","platform":null,"read":1,"skipped":0,"error":null,"replicas":[],"tokenSecrets":[],"releases":[],"unknown":[],
+        "pods":[{"namespace":"shop","name":"web-0","uid":"u","serviceAccount":"web","node":"n","owner":"StatefulSet/web","addresses":[],
+        "labels":{"team":"checkout"},"images":[],"started":{},"tokens":[{"container":"app","subPath":false,"source":"injected"}]}]}]}"#;
+    std::fs::write(dir.join("bundle.json"), bundle).unwrap();
+    let args = ["cluster", "--from", "bundle.json", "--audit-log", "critical", "-o", "json"];
+    let more = ["--split-by", "team", "--split-dir", "teams"];
+    let (got, out, err) = code(dir, &[&args[..], &more].concat());
+    assert_eq!(got, 1, "{err}");
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let rows = report["workloads"].as_array().unwrap();
+    assert_eq!(rows.len(), 1, "{out}");
+    assert_eq!((&rows[0]["container"], &rows[0]["state"]), (&"app".into(), &"stale".into()));
+    assert_eq!(report["coverage"].as_array().unwrap().len(), 2);
+    assert!(dir.join("teams/checkout.md").is_file());
+}

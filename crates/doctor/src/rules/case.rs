@@ -35,12 +35,11 @@ pub struct Case<'f> {
 
 /// Sorts facts into cases, and gives back the refusals that belong to none.
 pub fn cases<'f>(facts: &'f Facts, knowledge: &Knowledge) -> (Vec<Case<'f>>, Vec<&'f Refusal>) {
-    let pods: BTreeMap<&str, &Pod> =
-        facts.clusters.iter().flat_map(|c| &c.pods).map(|pod| (pod.uid.as_str(), pod)).collect();
+    let known = Known::new(facts);
     let mut found: BTreeMap<(Account, String, String, bool), Case<'f>> = BTreeMap::new();
     for one in &facts.uses {
-        let pod = one.pod.as_ref().and_then(|(_, uid)| pods.get(uid.as_str()).copied());
-        let guess = || one.pod.as_ref().map(|(name, _)| owner_of(name)).unwrap_or_default();
+        let pod = known.pod(one);
+        let guess = || one.pod.as_ref().map(|(name, _)| known.owner(one, owner_of(name))).unwrap_or_default();
         let owner = pod.map_or_else(guess, |pod| pod.owner.clone());
         let key = (one.account.clone(), owner.clone(), one.user_agent.clone(), one.legacy.is_some());
         let case = found.entry(key).or_insert_with(|| Case {
@@ -67,6 +66,47 @@ pub fn cases<'f>(facts: &'f Facts, knowledge: &Knowledge) -> (Vec<Case<'f>>, Vec
     let lost = map_back(facts, &mut cases);
     unseen(facts, &mut cases);
     (cases, lost)
+}
+
+/// Pods of the clusters, for look-ups: however many sources see a workload, it is one.
+struct Known<'f> {
+    by_uid: BTreeMap<&'f str, &'f Pod>,
+    of_account: BTreeMap<(&'f str, &'f str), Vec<&'f Pod>>,
+}
+
+impl<'f> Known<'f> {
+    fn new(facts: &'f Facts) -> Self {
+        let (mut by_uid, mut of_account) = (BTreeMap::new(), BTreeMap::<_, Vec<_>>::new());
+        for pod in facts.clusters.iter().flat_map(|c| &c.pods) {
+            by_uid.insert(pod.uid.as_str(), pod);
+            of_account.entry((pod.namespace.as_str(), pod.account.as_str())).or_default().push(pod);
+        }
+        Self { by_uid, of_account }
+    }
+
+    /// The pod that a use names; else the one pod of the account that has the address.
+    fn pod(&self, one: &Use) -> Option<&'f Pod> {
+        if let Some((_, uid)) = &one.pod {
+            return self.by_uid.get(uid.as_str()).copied();
+        }
+        let has = |pod: &&&Pod| pod.addresses.iter().any(|address| one.addresses.contains(address));
+        let found: Vec<_> = self.pods(&one.account).iter().filter(has).collect();
+        if let [pod] = found.as_slice() { Some(pod) } else { None }
+    }
+
+    fn pods<'k>(&'k self, account: &'k Account) -> &'k [&'f Pod] {
+        let key = (account.namespace.as_str(), account.name.as_str());
+        self.of_account.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a cluster calls the owner that a pod's name suggests: a name does not tell a DaemonSet from a Job.
+    fn owner(&self, one: &Use, guess: String) -> String {
+        let bare = guess.split_once('/').map_or(guess.as_str(), |(_, bare)| bare);
+        let same = |pod: &&&Pod| pod.owner.split_once('/').is_some_and(|(_, own)| own == bare);
+        let owners: BTreeSet<&str> =
+            self.pods(&one.account).iter().filter(same).map(|pod| pod.owner.as_str()).collect();
+        if owners.len() == 1 { owners.into_iter().collect() } else { guess }
+    }
 }
 
 /// Gives refusals without a name to the one case that used the same address and client before.
@@ -116,13 +156,26 @@ pub fn deleted(facts: &Facts, one: &Use) -> Option<jeton_core::time::UnixTime> {
 
 /// Workloads that a cluster holds and no log tells of.
 fn unseen<'f>(facts: &'f Facts, cases: &mut Vec<Case<'f>>) {
-    let known: BTreeSet<&str> = cases.iter().flat_map(|c| &c.pods).map(|pod| pod.uid.as_str()).collect();
+    let known: BTreeSet<String> = cases.iter().flat_map(|c| &c.pods).map(|pod| pod.uid.clone()).collect();
+    let mut alike: BTreeMap<(Account, String, bool), Vec<usize>> = BTreeMap::new();
+    for (at, case) in cases.iter().enumerate().filter(|(_, case)| !case.owner.is_empty()) {
+        alike.entry((case.account.clone(), case.owner.clone(), case.legacy)).or_default().push(at);
+    }
     let mut found: BTreeMap<(Account, String), Case<'f>> = BTreeMap::new();
     for pod in facts.clusters.iter().flat_map(|c| &c.pods) {
         if known.contains(pod.uid.as_str()) || pod.tokens.is_empty() {
             continue;
         }
         let account = Account { namespace: pod.namespace.clone(), name: pod.account.clone() };
+        // Pods of one owner are alike: what was seen of one is told of all, and they make no second row.
+        let legacy = pod.tokens.iter().all(|token| !token.kind.is_projected());
+        if let Some(same) = alike.get(&(account.clone(), pod.owner.clone(), legacy)) {
+            for at in same {
+                cases[*at].pod_names.insert(pod.name.clone());
+                cases[*at].pods.push(pod);
+            }
+            continue;
+        }
         let case = found.entry((account.clone(), pod.owner.clone())).or_insert_with(|| Case {
             account,
             owner: pod.owner.clone(),

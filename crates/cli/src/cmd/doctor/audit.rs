@@ -12,21 +12,30 @@ use std::process::ExitCode;
 const BAR_BYTES: u64 = 64 * 1024 * 1024;
 
 pub(crate) fn run(args: &Audit) -> Result<ExitCode, Failure> {
-    if args.files.iter().filter(|name| *name == "-").count() > 1 {
+    let mut facts = Facts::default();
+    read_into(&args.files, args.quick, args.threads, &mut facts)?;
+    output::finish(&facts, &args.common, clock().now())
+}
+
+/// Reads audit logs, with a progress bar on a terminal.
+pub(super) fn read_into(
+    files: &[String],
+    quick: bool,
+    threads: Option<usize>,
+    facts: &mut Facts,
+) -> Result<(), Failure> {
+    if files.iter().filter(|name| *name == "-").count() > 1 {
         return Err(Failure::misuse("standard input can be read once: give - only once"));
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let workers = args.threads.unwrap_or(cores);
+    let workers = threads.unwrap_or(cores);
     if workers == 0 {
         return Err(Failure::misuse("--threads 0: at least 1 thread is needed"));
     }
-    let mut facts = Facts::default();
-    let mut bar = Bar::new(&args.files);
-    read(&args.files, Options { quick: args.quick, workers }, &mut facts, &mut |done, name| {
-        bar.show(done, name)
-    });
+    let mut bar = Bar::new(files);
+    read(files, Options { quick, workers }, facts, &mut |done, name| bar.show(done, name));
     bar.end();
-    output::finish(&facts, &args.common, clock().now())
+    Ok(())
 }
 
 /// A day of three pods, made for the purpose.

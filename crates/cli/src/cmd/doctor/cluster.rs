@@ -22,7 +22,8 @@ const BUNDLE: &str = "bundle.json";
 
 /// `doctor cluster`: facts, judged.
 pub(super) fn run(args: &ClusterArgs) -> Result<ExitCode, Failure> {
-    let facts = facts(&args.sources)?;
+    let mut facts = facts(&args.sources)?;
+    super::audit::read_into(&args.audit_log, false, None, &mut facts)?;
     if args.facts {
         process::say(&text(&facts)?)?;
         return Ok(verdict(&facts));
