@@ -46,6 +46,8 @@ fn every_finding_has_a_case_and_words_in_both_languages() {
             let report = case.report(lang, false);
             let found = report.findings.iter().any(|finding| finding.rule == case.rule);
             assert!(found, "{}: {:#?}", case.rule, report.findings);
+            let unique: BTreeSet<&String> = report.findings.iter().map(|finding| &finding.id).collect();
+            assert_eq!(unique.len(), report.findings.len(), "{}: an id stands twice", case.rule);
             let text = markdown(&report, lang);
             assert!(!text.contains(['{', '}']) && !text.contains("]]"), "{}: unfilled\n{text}", case.rule);
             golden(&format!("{}.{tag}.md", case.rule), &text);

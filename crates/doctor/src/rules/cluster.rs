@@ -7,6 +7,7 @@ use crate::knowledge::addon::minor;
 use crate::knowledge::texts::Text;
 use crate::knowledge::version::{Order, Version};
 use crate::report::Severity;
+use std::collections::BTreeSet;
 
 /// What a rule found.
 #[derive(Clone, Debug, Default)]
@@ -157,7 +158,8 @@ fn secrets(facts: &Facts, wanted: fn(&TokenSecret) -> bool) -> Vec<Hit> {
     hits
 }
 
-/// Add-ons that are affected (`Some(true)`), or whose version cannot be read (`None`).
+/// Add-ons that are affected (`Some(true)`), or whose version cannot be read (`None`): one for each cluster, however many
+/// of its releases or pods tell it.
 fn addons(facts: &Facts, knowledge: &Knowledge, wanted: Option<bool>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for cluster in &facts.clusters {
@@ -165,35 +167,32 @@ fn addons(facts: &Facts, knowledge: &Knowledge, wanted: Option<bool>) -> Vec<Hit
             let by_release = cluster.releases.iter().filter(|(name, _)| Some(name) == addon.release.as_ref());
             let by_release = by_release.map(|(_, version)| version.clone());
             let by_image = images(cluster, addon.image.as_deref()).map(Some);
-            for version in by_release.chain(by_image) {
-                let affected = version.as_deref().and_then(|v| addon.affects(v));
-                if affected == wanted {
-                    hits.push(Hit {
-                        object: vec![
-                            named(Kind::Source, &cluster.name),
-                            plain("/"),
-                            named(Kind::Addon, &addon.name),
-                        ],
-                        values: vec![
-                            ("addon", named(Kind::Addon, &addon.name)),
-                            ("version", named(Kind::Version, version.as_deref().unwrap_or_default())),
-                            ("through", named(Kind::Version, &addon.through)),
-                            ("fixed", named(Kind::Version, &addon.fixed)),
-                            ("successor", named(Kind::Addon, addon.successor.as_deref().unwrap_or_default())),
-                        ],
-                        link: Some((addon.name.clone(), addon.link.clone())),
-                        ..Hit::default()
-                    });
-                }
+            let hit = |version: &Option<String>| version.as_deref().and_then(|v| addon.affects(v)) == wanted;
+            let versions: BTreeSet<Option<String>> = by_release.chain(by_image).filter(hit).collect();
+            if versions.is_empty() {
+                continue;
             }
+            let versions = versions.into_iter().flatten().collect();
+            hits.push(Hit {
+                object: vec![named(Kind::Source, &cluster.name), plain("/"), named(Kind::Addon, &addon.name)],
+                values: vec![
+                    ("addon", named(Kind::Addon, &addon.name)),
+                    ("version", Said::List(Kind::Version, versions)),
+                    ("through", named(Kind::Version, &addon.through)),
+                    ("fixed", named(Kind::Version, &addon.fixed)),
+                    ("successor", named(Kind::Addon, addon.successor.as_deref().unwrap_or_default())),
+                ],
+                link: Some((addon.name.clone(), addon.link.clone())),
+                ..Hit::default()
+            });
         }
     }
-    distinct(hits)
+    hits
 }
 
 /// Each once, however many sources, pods or uses tell it.
 fn distinct(hits: Vec<Hit>) -> Vec<Hit> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let fresh = |hit: &Hit| seen.insert(format!("{:?} {:?}", hit.object, hit.values));
     hits.into_iter().filter(fresh).collect()
 }
