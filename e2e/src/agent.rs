@@ -20,23 +20,37 @@ pub struct Agent {
 impl Agent {
     /// Makes the credentials of a node, starts its agent in `dir`, and waits until it is ready.
     pub fn start(server: &Server, dir: &Path, node: &str, more: &[&str]) -> Result<Self, String> {
-        let kubeconfig = dir.join(format!("{node}.kubeconfig"));
-        let data = server.kubeconfig.parent().ok_or("no data directory")?;
-        let mut add = Command::new(program());
-        add.args(["node", "add", node, "--data-dir"]).arg(data).arg("-o").arg(&kubeconfig);
-        let added = add.output().map_err(|e| e.to_string())?;
-        if !added.status.success() {
-            return Err(String::from_utf8_lossy(&added.stderr).into_owned());
-        }
-        Self::again(dir, node, &kubeconfig, more)
+        Self::again(dir, node, &credentials(server, dir, node)?, more)
     }
 
     /// Starts an agent with the credentials that it has.
     pub fn again(dir: &Path, node: &str, kubeconfig: &Path, more: &[&str]) -> Result<Self, String> {
+        Self::spawn(Command::new(program()), dir, node, kubeconfig, more)
+    }
+
+    /// Starts an agent whose directory is a tmpfs of this size, in a mount namespace of its own: look at its files
+    /// through `/proc/<pid>/root`.
+    pub fn in_small_memory(server: &Server, dir: &Path, node: &str, size: &str) -> Result<Self, String> {
+        let kubeconfig = credentials(server, dir, node)?;
+        let root = dir.join(node);
+        std::fs::create_dir_all(&root).map_err(|e| e.to_string())?;
+        let mut shell = Command::new("unshare");
+        let kind = if rustix::process::geteuid().is_root() { "-m" } else { "-rm" };
+        let script = r#"mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@""#;
+        shell.args([kind, "sh", "-c", script, "sh", size]).arg(&root).arg(program());
+        Self::spawn(shell, dir, node, &kubeconfig, &[])
+    }
+
+    fn spawn(
+        mut command: Command,
+        dir: &Path,
+        node: &str,
+        kubeconfig: &Path,
+        more: &[&str],
+    ) -> Result<Self, String> {
         let (root, log) = (dir.join(node), dir.join(format!("{node}.log")));
         let file =
             std::fs::OpenOptions::new().create(true).append(true).open(&log).map_err(|e| e.to_string())?;
-        let mut command = Command::new(program());
         command.arg("agent").arg("--kubeconfig").arg(kubeconfig).args(["--node-name", node]);
         command.arg("--root").arg(&root).args(["--tmpfs", "never"]).args(more);
         let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().map_err(|e| e.to_string())?;
@@ -50,6 +64,11 @@ impl Agent {
         }
         let log = std::fs::read_to_string(&agent.log).unwrap_or_default();
         Err(format!("no ready line but {line:?}; log: {log}"))
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Ends it as a power failure would end the process.
@@ -68,5 +87,19 @@ impl Drop for Agent {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// The kubeconfig of a node, as a user makes it.
+fn credentials(server: &Server, dir: &Path, node: &str) -> Result<PathBuf, String> {
+    let kubeconfig = dir.join(format!("{node}.kubeconfig"));
+    let data = server.kubeconfig.parent().ok_or("no data directory")?;
+    let mut add = Command::new(program());
+    add.args(["node", "add", node, "--data-dir"]).arg(data).arg("-o").arg(&kubeconfig);
+    let added = add.output().map_err(|e| e.to_string())?;
+    if added.status.success() {
+        Ok(kubeconfig)
+    } else {
+        Err(String::from_utf8_lossy(&added.stderr).into_owned())
     }
 }

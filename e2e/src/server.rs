@@ -114,6 +114,13 @@ impl Server {
         self.child.wait().map_err(|e| e.to_string())
     }
 
+    /// Makes it answer nobody, or go on.
+    pub fn pause(&self, stop: bool) -> Result<(), String> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let signal = if stop { rustix::process::Signal::STOP } else { rustix::process::Signal::CONT };
+        rustix::process::kill_process(pid.ok_or("no process id")?, signal).map_err(|e| e.to_string())
+    }
+
     /// Resident memory in bytes.
     pub fn resident(&self) -> Result<u64, String> {
         let path = format!("/proc/{}/status", self.pid());

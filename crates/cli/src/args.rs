@@ -26,7 +26,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  jeton serve --data-dir /var/lib/jeton\n  jeton serve --data-dir d --listen 127.0.0.1:0 --service-account-signing-key-file sa.key\n  jeton serve --data-dir d --emulated-version 1.20"
     )]
     Serve(Serve),
-    /// Start an authority in ./jeton-data and show what to type next.
+    /// Start an authority in ./jeton-data and an agent for node `local`, and show what to type next.
     #[command(after_help = "Examples:\n  jeton up\n  jeton up --emulated-version 1.20")]
     Up(Up),
     /// Create, inspect or review a token. Tokens are read from standard input, never from the command line.

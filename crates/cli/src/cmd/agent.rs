@@ -8,6 +8,7 @@ use jeton_node::clock::Clock;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use tokio::net::TcpListener;
 
 /// Works until the process is asked to end. Files stay: the next start goes on with them.
 pub(crate) fn run(args: &Agent) -> Result<ExitCode, Failure> {
@@ -26,6 +27,13 @@ pub(crate) fn run(args: &Agent) -> Result<ExitCode, Failure> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| Failure::of(&e))?;
     runtime.block_on(async {
         let metrics = Arc::new(Metrics::new().map_err(|e| Failure::of(&e))?);
+        if let Some(address) = args.metrics_bind_address {
+            let bound = TcpListener::bind(address).await;
+            let listener =
+                bound.map_err(|e| Failure::misuse(format!("--metrics-bind-address {address}: {e}")))?;
+            tracing::info!(address = ?listener.local_addr().ok(), "metrics");
+            tokio::spawn(agent::serve(listener, metrics.clone()));
+        }
         tokio::select! {
             ended = work(&args.kubeconfig, &settings, metrics, announce) => ended?,
             () = process::asked_to_stop() => {}

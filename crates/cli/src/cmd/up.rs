@@ -1,12 +1,19 @@
-//! `jeton up`: an authority in a directory of its own, and what to type next.
+//! `jeton up`: an authority in a directory of its own, an agent for this machine, and what to type next.
 
 use crate::args::Up;
-use crate::cmd::serve;
+use crate::cmd::{self, node, serve};
 use crate::process::{self, Failure};
 use jeton_authority::config::Config;
+use jeton_authority::pki;
 use jeton_authority::server::Server;
 use jeton_core::legacy::CLEAN_UP_PERIOD_SECONDS;
+use jeton_node::agent::{CONDITION, Memory, Metrics, Settings};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The node of this machine.
+const NODE: &str = "local";
 
 /// Serves until the process is asked to end.
 pub(crate) fn run(args: &Up) -> Result<ExitCode, Failure> {
@@ -25,13 +32,31 @@ pub(crate) fn run(args: &Up) -> Result<ExitCode, Failure> {
         clean_up_seconds: CLEAN_UP_PERIOD_SECONDS,
         lifetimes: process::test_lifetimes()?,
     };
-    serve::serve(&args.common, &config, announce)
+    serve::serve(&args.common, &config, |server| announce(server, &args.data_dir))
 }
 
-fn announce(server: &Server) -> Result<(), Failure> {
+fn announce(server: &Server, data_dir: &Path) -> Result<(), Failure> {
+    let root = agent(server, data_dir)?;
     serve::ready(server)?;
-    let kubeconfig = server.kubeconfig().display();
+    let (kubeconfig, root) = (server.kubeconfig().display(), root.display());
     process::say(&format!(
-        "\nIn another terminal:\n  export KUBECONFIG={kubeconfig}\n  kubectl create serviceaccount builder\n  kubectl create token builder\n\nCtrl-C ends it; what it stored stays."
+        "\nIn another terminal:\n  export KUBECONFIG={kubeconfig}\n  kubectl create serviceaccount builder\n  kubectl create token builder\n  kubectl apply -f examples/pod.yaml   # spec.nodeName: {NODE}; its rotating tokens appear below {root}/pods\n  kubectl wait --for=condition={CONDITION} pod/demo\n\nCtrl-C ends it; what it stored stays."
     ))
+}
+
+/// Starts the agent of node `local` with credentials of its own: it reaches the server as any other machine's does.
+fn agent(server: &Server, data_dir: &Path) -> Result<PathBuf, Failure> {
+    let text = node::kubeconfig(data_dir, NODE, &format!("https://{}", server.address()))?;
+    let kubeconfig = data_dir.join("node.kubeconfig");
+    pki::write(&kubeconfig, text.as_bytes()).map_err(|e| Failure::of(&e))?;
+    let root = data_dir.join("node");
+    // Not mounted: the signing key lies on the same disk, and a directory that was tried can be removed as it is.
+    let settings = Settings { node: NODE.to_owned(), root: root.clone(), memory: Memory::Never };
+    let metrics = Arc::new(Metrics::new().map_err(|e| Failure::of(&e))?);
+    tokio::spawn(async move {
+        if let Err(failure) = cmd::agent::work(&kubeconfig, &settings, metrics, |_, _| {}).await {
+            tracing::error!(node = NODE, error = failure.message, "no agent; the authority goes on");
+        }
+    });
+    Ok(root)
 }

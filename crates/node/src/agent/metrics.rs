@@ -22,6 +22,7 @@ pub struct Metrics {
     api: IntCounterVec,
     /// Pods whose volumes are kept.
     pub(super) pods: IntGauge,
+    followed: IntGauge,
 }
 
 /// The codes that are told apart.
@@ -81,6 +82,10 @@ impl Metrics {
                 "code",
             )?,
             pods: IntGauge::new("jeton_agent_pods", "Pods whose volumes are kept.")?,
+            followed: IntGauge::new(
+                "jeton_agent_pods_followed",
+                "1: the last look at the node's pods succeeded; 0: it failed, or there was none yet.",
+            )?,
             registry,
         };
         for code in [201, 401, 403, 0] {
@@ -90,7 +95,7 @@ impl Metrics {
             metrics.failures.with_label_values(&[cause]);
         }
         let m = &metrics;
-        let all: [Box<dyn prometheus::core::Collector>; 9] = [
+        let all: [Box<dyn prometheus::core::Collector>; 10] = [
             Box::new(m.requests.clone()),
             Box::new(m.late.clone()),
             Box::new(m.expired.clone()),
@@ -100,6 +105,7 @@ impl Metrics {
             Box::new(m.events_lost.clone()),
             Box::new(m.api.clone()),
             Box::new(m.pods.clone()),
+            Box::new(m.followed.clone()),
         ];
         all.into_iter().try_for_each(|c| m.registry.register(c))?;
         m.registry.register(Box::new(ProcessCollector::for_self()))?;
@@ -125,6 +131,16 @@ impl Metrics {
     /// Counts a request that failed.
     pub(super) fn failed(&self, code: u16) {
         self.api.with_label_values(&[label(code)]).inc();
+    }
+
+    /// Whether the node's pods could be looked at.
+    pub(super) fn follow(&self, succeeds: bool) {
+        self.followed.set(i64::from(succeeds));
+    }
+
+    /// Whether the last look at the node's pods succeeded.
+    pub(super) fn follows(&self) -> bool {
+        self.followed.get() == 1
     }
 
     /// Everything, in Prometheus' classic text format.

@@ -10,11 +10,13 @@ mod report;
 mod node;
 mod status;
 mod pods;
+mod serve;
 
 pub use home::{Home, HomeError, Memory};
 pub use metrics::Metrics;
 pub use node::{NotOurs, TAINT};
 pub use pods::MAX_PODS;
+pub use serve::serve;
 pub use status::CONDITION;
 
 use crate::api::Context;

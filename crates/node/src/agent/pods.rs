@@ -76,10 +76,17 @@ impl Pods {
         loop {
             tokio::select! {
                 event = events.next() => match event {
-                    Some(Ok(event)) => self.event(event).await,
+                    Some(Ok(event)) => {
+                        // A list that was begun says nothing yet.
+                        if !matches!(event, watcher::Event::Init) {
+                            self.metrics.follow(true);
+                        }
+                        self.event(event).await;
+                    }
                     Some(Err(error)) => {
                         let failure = Failure::from(&error);
                         self.metrics.failed(failure.code);
+                        self.metrics.follow(false);
                         tracing::error!(node = self.node, error = %failure, "pods cannot be followed; tried again");
                     }
                     None => return,
