@@ -238,7 +238,10 @@ fn jeton_up_has_an_agent_for_the_example() {
 fn tokens_that_live_ten_seconds_over_a_server_that_was_away() {
     let dir = tempfile::tempdir().unwrap();
     let mut serve = Command::new(program());
-    serve.env("JETON_TEST_LIFETIMES", "min=5,injected=10,extended=12,leeway=1").arg("serve").args(["--listen", "127.0.0.1:0"]);
+    serve
+        .env("JETON_TEST_LIFETIMES", "min=5,injected=10,extended=12,leeway=1")
+        .arg("serve")
+        .args(["--listen", "127.0.0.1:0"]);
     serve.arg("--data-dir").arg(dir.path().join("data"));
     let server = Server::spawn(serve, dir.path().join("server.log")).unwrap();
     let agent = Agent::start(&server, dir.path(), "vm1", &[]).unwrap();

@@ -12,6 +12,7 @@ pub mod issue;
 pub mod review;
 pub mod scale;
 pub mod delete;
+pub mod agent;
 
 use report::Line;
 use std::error::Error;
@@ -20,5 +21,10 @@ use std::error::Error;
 pub type Part = (&'static str, fn() -> Result<Vec<Line>, Box<dyn Error>>);
 
 /// All parts.
-pub const PARTS: [Part; 4] =
-    [("issue", issue::run), ("review", review::run), ("scale", scale::run), ("delete", delete::run)];
+pub const PARTS: [Part; 5] = [
+    ("issue", issue::run),
+    ("review", review::run),
+    ("scale", scale::run),
+    ("delete", delete::run),
+    ("agent", agent::run),
+];

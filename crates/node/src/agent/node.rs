@@ -47,13 +47,15 @@ pub(super) struct Own {
     metrics: Arc<Metrics>,
     name: String,
     pods: usize,
+    since: String,
 }
 
 impl Own {
     pub(super) fn new(client: &Client, clock: Clock, metrics: Arc<Metrics>, name: &str, pods: usize) -> Self {
         let leases = Api::namespaced(client.clone(), LEASE_NAMESPACE);
         let nodes = Api::all(client.clone());
-        Self { nodes, leases, clock, metrics, name: name.to_owned(), pods }
+        let since = clock.now().rfc3339();
+        Self { nodes, leases, clock, metrics, name: name.to_owned(), pods, since }
     }
 
     async fn ask<T>(&self, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
@@ -119,7 +121,7 @@ impl Own {
             "conditions": [{
                 "type": "Ready", "status": "True", "reason": "AgentReady",
                 "message": "jeton agent keeps tokens and files of pods; it starts no containers",
-                "lastHeartbeatTime": now, "lastTransitionTime": now,
+                "lastHeartbeatTime": now, "lastTransitionTime": self.since,
             }],
             "nodeInfo": {
                 "architecture": architecture(), "operatingSystem": "linux", "machineID": "", "systemUUID": "",
@@ -166,7 +168,10 @@ impl Own {
             Err(Failure { code: 404, .. }) => {}
             other => return other.map(|_| ()),
         }
-        // Gone with its node, as a kubelet's.
+        // Gone with the node, or not there yet. Without a node its pods would be collected.
+        if let Err(error) = self.register().await {
+            tracing::error!(%error, "the node was replaced");
+        }
         let node = self.ask(self.nodes.get(&self.name)).await?;
         let owner = json!({"apiVersion": "v1", "kind": "Node", "name": self.name, "uid": node.metadata.uid});
         let metadata = json!({"name": self.name, "namespace": LEASE_NAMESPACE, "ownerReferences": [owner]});

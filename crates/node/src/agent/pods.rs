@@ -8,6 +8,7 @@ use super::home::Home;
 use super::metrics::Metrics;
 use super::status;
 use crate::api::{Context, Failure};
+use crate::happening::Happening;
 use crate::keep::Keeper;
 use crate::wanted::{PodRef, Wanted, wanted};
 use futures_util::StreamExt;
@@ -27,6 +28,8 @@ pub const MAX_PODS: usize = 5000;
 const MAX_PAUSE_SECONDS: u64 = 30;
 /// Seconds a watch lasts until it is begun anew, so that a connection that died is noticed.
 const WATCH_SECONDS: u32 = 120;
+/// Seconds until a directory that could not be made is tried again.
+const AGAIN_SECONDS: u64 = 10;
 /// Seconds to wait for an answer.
 const ANSWER_SECONDS: u64 = 15;
 
@@ -44,6 +47,8 @@ pub(super) struct Pods {
     metrics: Arc<Metrics>,
     node: String,
     live: HashMap<String, Live>,
+    /// Pods whose directories could not be made yet.
+    later: HashMap<String, Wanted>,
     /// Pods that are being removed.
     ending: HashSet<String>,
     ends: JoinSet<String>,
@@ -60,6 +65,7 @@ impl Pods {
             metrics,
             node: node.to_owned(),
             live: HashMap::new(),
+            later: HashMap::new(),
             ending: HashSet::new(),
             ends: JoinSet::new(),
             listed: HashSet::new(),
@@ -73,6 +79,7 @@ impl Pods {
         let config =
             watcher::Config::default().fields(&format!("spec.nodeName={}", self.node)).timeout(WATCH_SECONDS);
         let mut events = pin!(watcher(api, config).default_backoff());
+        let mut again = tokio::time::interval(Duration::from_secs(AGAIN_SECONDS));
         loop {
             tokio::select! {
                 event = events.next() => match event {
@@ -91,6 +98,7 @@ impl Pods {
                     }
                     None => return,
                 },
+                _ = again.tick() => self.begin_later(),
                 Some(ended) = self.ends.join_next() => {
                     if let Ok(uid) = ended {
                         self.ending.remove(&uid);
@@ -121,12 +129,13 @@ impl Pods {
     /// The list is whole: pods that are not in it are gone.
     async fn listed(&mut self) {
         let listed = std::mem::take(&mut self.listed);
-        let gone: Vec<String> = self.live.keys().filter(|uid| !listed.contains(*uid)).cloned().collect();
+        let known = self.live.keys().chain(self.later.keys());
+        let gone: Vec<String> = known.filter(|uid| !listed.contains(*uid)).cloned().collect();
         for uid in gone {
             self.end(&uid, None).await;
         }
         if !std::mem::replace(&mut self.swept, true) {
-            match self.home.remove_others(|uid| self.live.contains_key(uid)) {
+            match self.home.remove_others(|uid| self.live.contains_key(uid) || self.later.contains_key(uid)) {
                 Ok(removed) if removed.is_empty() => {}
                 Ok(removed) => tracing::info!(count = removed.len(), "removed files of pods that are gone"),
                 Err(error) => {
@@ -153,31 +162,27 @@ impl Pods {
             return live.keeper.update(wanted);
         }
         if !self.ending.contains(&uid) {
+            self.later.remove(&uid);
             self.begin(wanted);
         }
     }
 
+    /// Begins to keep a pod's volumes; later, when the disk refuses their directories now.
     fn begin(&mut self, wanted: Wanted) {
         if self.live.len() >= MAX_PODS {
             return tracing::error!(pod = %wanted.pod, "not kept: this node has {MAX_PODS} pods already");
         }
         let pod = wanted.pod.clone();
-        let mut wanted = wanted;
         let mut dirs = Vec::new();
-        let volumes = std::mem::take(&mut wanted.volumes);
-        for volume in volumes {
-            match self.home.volume(&wanted, &volume) {
-                Ok(dir) => {
-                    dirs.push(dir);
-                    wanted.volumes.push(volume);
+        for volume in &wanted.volumes {
+            match self.home.volume(&wanted, volume) {
+                Ok(dir) => dirs.push(dir),
+                Err(error) => {
+                    let (volume, why) = (volume.name.clone(), crate::api::chain(&error));
+                    self.context.tell(&pod, &Happening::DiskFailed { volume, why });
+                    self.later.insert(pod.uid, wanted);
+                    return;
                 }
-                Err(error) => self.context.tell(
-                    &pod,
-                    &crate::happening::Happening::DiskFailed {
-                        volume: volume.name,
-                        why: crate::api::chain(&error),
-                    },
-                ),
             }
         }
         let keeper = Keeper::start(&self.context, wanted, dirs);
@@ -186,17 +191,21 @@ impl Pods {
         self.live.insert(pod.uid.clone(), Live { pod, keeper, status });
     }
 
+    /// Tries again what the disk refused.
+    fn begin_later(&mut self) {
+        std::mem::take(&mut self.later).into_values().for_each(|wanted| self.begin(wanted));
+    }
+
     /// A pod ends: its files go, and then, when `remove` names it, the pod itself.
     async fn end(&mut self, uid: &str, remove: Option<&PodRef>) {
-        let live = self.live.remove(uid);
-        if live.is_none() && remove.is_none() || self.ending.contains(uid) {
+        let (live, later) = (self.live.remove(uid), self.later.remove(uid));
+        if live.is_none() && later.is_none() && remove.is_none() || self.ending.contains(uid) {
             return;
         }
         self.ending.insert(uid.to_owned());
         let remove = remove.cloned();
         let (uid, home) = (uid.to_owned(), self.home.clone());
-        let api = remove.as_ref().map(|pod| Api::namespaced(self.context.client.clone(), &pod.namespace));
-        let metrics = self.metrics.clone();
+        let (context, metrics) = (self.context.clone(), self.metrics.clone());
         self.ends.spawn(async move {
             let pod = live.as_ref().map(|live| live.pod.clone()).or_else(|| remove.clone());
             if let Some(live) = live {
@@ -212,8 +221,8 @@ impl Pods {
                     "files of a pod stay until the next start"
                 );
             }
-            if let (Some(api), Some(pod)) = (api, remove) {
-                delete(&api, &pod, &metrics).await;
+            if let Some(pod) = remove {
+                delete(&context, &pod, &metrics).await;
             }
             if let Some(pod) = pod {
                 tracing::info!(%pod, "ended: its files are gone");
@@ -224,7 +233,8 @@ impl Pods {
 }
 
 /// Removes a pod that was to be deleted, so that its tokens die now and not at the end of its grace.
-async fn delete(api: &Api<Pod>, pod: &PodRef, metrics: &Metrics) {
+async fn delete(context: &Context, pod: &PodRef, metrics: &Metrics) {
+    let api: Api<Pod> = Api::namespaced(context.client.clone(), &pod.namespace);
     let uid = Some(pod.uid.clone());
     let params = DeleteParams {
         grace_period_seconds: Some(0),
@@ -233,8 +243,11 @@ async fn delete(api: &Api<Pod>, pod: &PodRef, metrics: &Metrics) {
     };
     let mut pause = 1;
     loop {
+        let leave = context.asks.acquire().await;
         let answer = api.delete(&pod.name, &params);
-        let failure = match tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), answer).await {
+        let answer = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), answer).await;
+        drop(leave);
+        let failure = match answer {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => Failure::from(&error),
             Err(_) => Failure::late(ANSWER_SECONDS),

@@ -26,6 +26,8 @@ const MAX_REMEMBERED: usize = 4096;
 const QUIET_SECONDS: i64 = 60;
 /// Seconds to wait for an answer.
 const ANSWER_SECONDS: u64 = 10;
+/// Bytes of a pod's name that its events' names begin with.
+const MAX_NAME_BYTES: usize = 200;
 /// Longest text of an event. Kubernetes 1.36: 1024.
 const MAX_MESSAGE_BYTES: usize = 1024;
 
@@ -110,6 +112,10 @@ pub(super) async fn tell(client: Client, clock: Clock, metrics: Arc<Metrics>, no
         let key = (note.pod.uid.clone(), note.reason);
         if told.len() >= MAX_REMEMBERED {
             told.retain(|_, t| now < t.at.plus_seconds(QUIET_SECONDS));
+            if told.len() >= MAX_REMEMBERED && !told.contains_key(&key) {
+                metrics.events_lost.inc();
+                continue;
+            }
         }
         if let Some(before) = told.get_mut(&key) {
             before.count += 1;
@@ -155,7 +161,7 @@ async fn send(
         return Ok(before.name.clone());
     }
     let PodRef { namespace, name, uid } = &note.pod;
-    let own = format!("{}.{:016x}", &name[..name.len().min(200)], fastrand::u64(..));
+    let own = format!("{}.{:016x}", &name[..name.floor_char_boundary(MAX_NAME_BYTES)], fastrand::u64(..));
     let event = json!({
         "metadata": {"name": own, "namespace": namespace},
         "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": namespace, "name": name, "uid": uid},

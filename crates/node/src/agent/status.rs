@@ -45,8 +45,11 @@ pub(super) async fn tell(
             json!({"metadata": {"uid": pod.uid}, "status": {"conditions": [condition(&now, &since, &path)]}});
         let params = PatchParams::default();
         let patch = Patch::Strategic(patch);
+        let leave = context.asks.acquire().await;
         let sent = api.patch_status(&pod.name, &params, &patch);
-        let failure = match tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), sent).await {
+        let answer = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), sent).await;
+        drop(leave);
+        let failure = match answer {
             Ok(Ok(_)) => {
                 (before, pause) = (Some((now.complete(), since)), 1);
                 if progress.changed().await.is_err() {

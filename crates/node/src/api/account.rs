@@ -39,15 +39,17 @@ impl Context {
 }
 
 async fn look(
-    context: Weak<Context>,
+    shared: Weak<Context>,
     api: Api<ServiceAccount>,
     name: String,
     sender: watch::Sender<AccountSeen>,
 ) {
     loop {
-        let Some(count) = context.upgrade().map(|c| c.accounts.len()) else { return };
+        let Some(context) = shared.upgrade() else { return };
+        let count = context.accounts.len();
         let mut pause = LOOK_SECONDS.max(u64::try_from(count).unwrap_or(0) / MAX_LOOKS_PER_SECOND);
         let cached = GetParams::any();
+        let leave = context.asks.acquire().await;
         let asked = api.get_metadata_opt_with(&name, &cached);
         match tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), asked).await {
             Ok(Ok(found)) => {
@@ -57,6 +59,8 @@ async fn look(
             Ok(Err(kube::Error::Api(status))) if status.code == 403 => pause = REFUSED_SECONDS,
             Ok(Err(_)) | Err(_) => {}
         }
+        drop(leave);
+        drop(context);
         // Drawn, so that accounts that became known together are not looked at together.
         tokio::time::sleep(Duration::from_millis(pause * 1000 * fastrand::u64(90..=110) / 100)).await;
     }

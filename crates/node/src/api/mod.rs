@@ -27,6 +27,8 @@ use tokio::sync::Semaphore;
 
 /// TokenRequests that wait for an answer at the same time.
 const MAX_TOKEN_REQUESTS: usize = 16;
+/// Other single requests that wait for an answer at the same time: each connection costs memory for as long as it is kept.
+const MAX_REQUESTS: usize = 8;
 /// Volumes that are written at the same time.
 const MAX_WRITERS: usize = 4;
 
@@ -38,6 +40,8 @@ pub struct Context {
     pub clock: Clock,
     sink: Arc<dyn Sink>,
     requests: Semaphore,
+    /// Leave to ask something else than for a token.
+    pub(crate) asks: Semaphore,
     /// Leave to write.
     pub(crate) writers: Arc<Semaphore>,
     objects: Slots<(ObjectKind, String, String), ObjectSeen>,
@@ -58,6 +62,7 @@ impl Context {
             clock,
             sink,
             requests: Semaphore::new(MAX_TOKEN_REQUESTS),
+            asks: Semaphore::new(MAX_REQUESTS),
             writers: Arc::new(Semaphore::new(MAX_WRITERS)),
             objects: Slots::default(),
             accounts: Slots::default(),
