@@ -16,6 +16,7 @@ pub(crate) fn run(command: &Node) -> Result<ExitCode, Failure> {
 }
 
 fn add(args: &Add) -> Result<ExitCode, Failure> {
+    present(&args.data_dir)?;
     let server = match &args.server {
         Some(url) if url.starts_with("https://") => url.clone(),
         Some(url) => return Err(Failure::misuse(format!("--server: {url:?} does not begin with https://"))),
@@ -42,13 +43,19 @@ fn add(args: &Add) -> Result<ExitCode, Failure> {
 pub(crate) fn kubeconfig(data_dir: &Path, name: &str, server: &str) -> Result<Zeroizing<String>, Failure> {
     ident::dns_subdomain(name)
         .map_err(|why| Failure::misuse(format!("{name:?} is no name of a node: {why}")))?;
-    if !data_dir.join("ca.key").exists() {
-        let what = "holds no authority: name it with --data-dir, or start it first";
-        return Err(Failure::misuse(format!("{} {what}", data_dir.display())));
-    }
+    present(data_dir)?;
     let now = process::clock().now();
     let authority = Authority::ensure(data_dir, now).map_err(|e| Failure::of(&e))?;
     authority.node(name, server, now).map_err(|e| Failure::of(&e))
+}
+
+/// Whether there is an authority: none is made by the way.
+fn present(data_dir: &Path) -> Result<(), Failure> {
+    if data_dir.join("ca.key").exists() {
+        return Ok(());
+    }
+    let what = "holds no authority: name its directory with --data-dir, or start one first";
+    Err(Failure::misuse(format!("{} {what}", data_dir.display())))
 }
 
 /// Where the authority listens, as its own kubeconfig says.

@@ -46,7 +46,8 @@ pub(super) async fn tell(
         let params = PatchParams::default();
         let patch = Patch::Strategic(patch);
         let leave = context.asks.acquire().await;
-        let sent = api.patch_status(&pod.name, &params, &patch);
+        // In a box: a task that waits for the next change should not hold room for a whole request.
+        let sent = Box::pin(api.patch_status(&pod.name, &params, &patch));
         let answer = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), sent).await;
         drop(leave);
         let failure = match answer {

@@ -50,7 +50,8 @@ async fn look(
         let mut pause = LOOK_SECONDS.max(u64::try_from(count).unwrap_or(0) / MAX_LOOKS_PER_SECOND);
         let cached = GetParams::any();
         let leave = context.asks.acquire().await;
-        let asked = api.get_metadata_opt_with(&name, &cached);
+        // In a box: while it sleeps the task should not hold room for a whole request.
+        let asked = Box::pin(api.get_metadata_opt_with(&name, &cached));
         match tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), asked).await {
             Ok(Ok(found)) => {
                 let uid = found.and_then(|account| account.metadata.uid);

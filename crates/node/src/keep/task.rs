@@ -90,10 +90,12 @@ impl Task {
     pub(super) async fn run(mut self) {
         loop {
             let all = self.wanted.borrow_and_update().clone();
-            if !self.refresh(&all).await {
+            // In boxes: while it waits, which is nearly always, the task should not hold room for what it does.
+            if !Box::pin(self.refresh(&all)).await {
                 return;
             }
-            self.write(&all).await;
+            Box::pin(self.write(&all)).await;
+            drop(all);
             self.tell_progress();
             if !self.wait().await {
                 return;
