@@ -6,6 +6,7 @@ use crate::args_legacy::Legacy;
 use crate::args_rehearse::Rehearse;
 use crate::args_release::Emulation;
 use crate::args_revoke::Revoke;
+use crate::args_run::{Run, RunExec, RunKeep};
 use crate::reference::Page;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -29,6 +30,16 @@ pub(crate) enum Command {
     /// Start an authority in ./jeton-data and an agent for node `local`, and show what to type next.
     #[command(after_help = "Examples:\n  jeton up\n  jeton up --emulated-version 1.20")]
     Up(Up),
+    /// Run a program as if it were a pod: with a token of a service account in the usual file, fresh as long as the program
+    /// runs, and worthless when it has ended. Exit: the program's own code; 128 and the signal that killed it.
+    #[command(
+        after_help = "Examples:\n  jeton run --service-account ci/builder -- kubectl get pods\n  jeton run --service-account ci/builder --audience vault --duration 10m -- ./deploy.sh\n  jeton run --service-account default/web --pod-name web-1 --grace-period 1m -- python3 app.py\n\nKUBECONFIG is left to the program: a client that prefers it to its pod needs `env -u KUBECONFIG`."
+    )]
+    Run(Run),
+    #[command(hide = true, name = jeton_node::run::KEEP_COMMAND)]
+    RunKeep(RunKeep),
+    #[command(hide = true, name = jeton_node::run::EXEC_COMMAND)]
+    RunExec(RunExec),
     /// Create, inspect or review a token. Tokens are read from standard input, never from the command line.
     #[command(subcommand)]
     Token(Token),

@@ -10,6 +10,7 @@ mod args_node;
 mod args_rehearse;
 mod args_release;
 mod args_revoke;
+mod args_run;
 mod args_doctor;
 mod args_doctor_cluster;
 mod cmd;
@@ -42,6 +43,9 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         Command::Serve(serve) => cmd::serve::run(&serve),
         Command::Up(up) => cmd::up::run(&up),
+        Command::Run(run) => cmd::run::run(&run),
+        Command::RunKeep(keep) => cmd::run::keep(&keep),
+        Command::RunExec(exec) => cmd::run::exec(&exec),
         Command::Token(token) => cmd::token::run(&token),
         Command::Key(key) => cmd::key::run(&key),
         Command::Legacy(legacy) => cmd::legacy::run(&legacy),

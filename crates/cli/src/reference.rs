@@ -44,6 +44,17 @@ const JUDGES: &[(u8, &str)] = &[
 const EXITS: &[Exits] = &[
     ("jeton serve", SERVES),
     ("jeton up", SERVES),
+    (
+        "jeton run",
+        &[
+            (0, "the program ended with 0; every other code of its own is passed on, too"),
+            (64, "the command line or the environment makes no sense"),
+            (125, "Jeton's own failure: no pod, no token, or the keeper was killed"),
+            (126, "the program cannot be started"),
+            (127, "the program is not there"),
+            (128, "and the number of the signal that killed the program, such as 143"),
+        ],
+    ),
     ("jeton token create", ASKS),
     ("jeton token inspect", &[(0, "explained"), (1, "the input is no token"), MISUSE]),
     ("jeton token review", &[(0, "accepted"), (1, "refused, or the server could not be asked"), MISUSE]),

@@ -13,3 +13,4 @@ pub mod happening;
 pub mod api;
 pub mod keep;
 pub mod agent;
+pub mod run;

@@ -7,6 +7,7 @@ pub(crate) mod node;
 pub(crate) mod agent;
 pub(crate) mod rehearse;
 pub(crate) mod revoke;
+pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod token;
 pub(crate) mod up;

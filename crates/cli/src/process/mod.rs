@@ -82,6 +82,24 @@ pub(crate) fn clock() -> Clock {
     })
 }
 
+/// The system's clock, as the node side takes it.
+pub(crate) fn node_clock() -> jeton_node::clock::Clock {
+    let clock = clock();
+    jeton_node::clock::Clock::new(move || clock.now())
+}
+
+/// The name of this machine, for people.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Sends logs to standard error, plainly, for a command that is not a server.
+pub(crate) fn log_to_stderr(level: tracing::Level) {
+    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
+    // A second start in one process would be a programming error, and harmless.
+    let _ = builder.log_internal_errors(false).with_ansi(false).with_target(false).try_init();
+}
+
 /// Sends logs to standard error.
 pub(crate) fn log(logging: &Logging) {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
