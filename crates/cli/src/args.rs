@@ -6,7 +6,7 @@ use crate::args_legacy::Legacy;
 use crate::args_rehearse::Rehearse;
 use crate::args_release::Emulation;
 use crate::args_revoke::Revoke;
-use crate::args_run::{Run, RunExec, RunKeep};
+use crate::args_run::{Run, RunExec, RunKeep, Tour};
 use crate::reference::Page;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -36,6 +36,10 @@ pub(crate) enum Command {
         after_help = "Examples:\n  jeton run --service-account ci/builder -- kubectl get pods\n  jeton run --service-account ci/builder --audience vault --duration 10m -- ./deploy.sh\n  jeton run --service-account default/web --pod-name web-1 --grace-period 1m -- python3 app.py\n\nKUBECONFIG is left to the program: a client that prefers it to its pod needs `env -u KUBECONFIG`."
     )]
     Run(Run),
+    /// See the life of a token in under a minute: issued, mounted, read by a program, rotated, revoked. In a temporary
+    /// directory, with real processes; exit 0 only if all of it happened.
+    #[command(after_help = "Examples:\n  jeton tour\n  jeton tour -o json")]
+    Tour(Tour),
     #[command(hide = true, name = jeton_node::run::KEEP_COMMAND)]
     RunKeep(RunKeep),
     #[command(hide = true, name = jeton_node::run::EXEC_COMMAND)]

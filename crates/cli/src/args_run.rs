@@ -1,6 +1,6 @@
 //! Which program, and as whom.
 
-use crate::args::duration;
+use crate::args::{Output, duration};
 use clap::Args as ClapArgs;
 use jeton_node::run::Identity;
 use std::ffi::OsString;
@@ -33,6 +33,13 @@ pub(crate) struct Run {
     /// The program and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Tour {
+    /// For people or for programs.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
 }
 
 /// What a keeper is told by its supervisor.

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => cmd::serve::run(&serve),
         Command::Up(up) => cmd::up::run(&up),
         Command::Run(run) => cmd::run::run(&run),
+        Command::Tour(tour) => cmd::tour::run(&tour),
         Command::RunKeep(keep) => cmd::run::keep(&keep),
         Command::RunExec(exec) => cmd::run::exec(&exec),
         Command::Token(token) => cmd::token::run(&token),

@@ -55,6 +55,7 @@ const EXITS: &[Exits] = &[
             (128, "and the number of the signal that killed the program, such as 143"),
         ],
     ),
+    ("jeton tour", &[(0, "all of it happened"), (1, "something did not; standard error says what"), MISUSE]),
     ("jeton token create", ASKS),
     ("jeton token inspect", &[(0, "explained"), (1, "the input is no token"), MISUSE]),
     ("jeton token review", &[(0, "accepted"), (1, "refused, or the server could not be asked"), MISUSE]),

@@ -10,5 +10,6 @@ pub(crate) mod revoke;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod token;
+pub(crate) mod tour;
 pub(crate) mod up;
 pub(crate) mod doctor;

@@ -109,6 +109,11 @@ impl Client {
         self.ask(Method::POST, path, body.to_string())
     }
 
+    /// Deletes; gives back code and JSON of the answer.
+    pub(crate) fn delete(&self, path: &str) -> Result<(u16, Value), Failure> {
+        self.ask(Method::DELETE, path, String::new())
+    }
+
     /// Reads; gives back code and JSON of the answer.
     pub(crate) fn get(&self, path: &str) -> Result<(u16, Value), Failure> {
         self.ask(Method::GET, path, String::new())
