@@ -1,4 +1,4 @@
-// Command client makes one object's journey with client-go, with a server that restarts in the middle: see ../README.md.
+// Command client is a small program on client-go: see ../README.md.
 package main
 
 import (
@@ -22,13 +22,13 @@ import (
 const patience = 60 * time.Second
 
 func main() {
-	if err := run(context.Background(), os.Args[1], os.Args[2]); err != nil {
+	if err := run(context.Background(), os.Args[1], os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, program, namespace string) error {
+func run(ctx context.Context, program string, arguments []string) error {
 	// Without a kubeconfig this falls back to the configuration of a pod.
 	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
 	if err != nil {
@@ -40,9 +40,11 @@ func run(ctx context.Context, program, namespace string) error {
 	}
 	switch program {
 	case "journey":
-		return journey(ctx, clients, namespace)
+		return journey(ctx, clients, arguments[0])
+	case "ask":
+		return ask(ctx, clients, arguments[0], arguments[1])
 	default:
-		return fmt.Errorf("%s is no program: journey", program)
+		return fmt.Errorf("%s is no program: ask or journey", program)
 	}
 }
 

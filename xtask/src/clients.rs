@@ -14,8 +14,9 @@ pub(crate) struct Language {
     pub(crate) install: fn() -> Result<(), Missing>,
 }
 
-pub(crate) const LANGUAGES: [Language; 4] = [
+pub(crate) const LANGUAGES: [Language; 5] = [
     Language { name: "python", install: python },
+    Language { name: "python11", install: python11 },
     Language { name: "go", install: go },
     Language { name: "javascript", install: javascript },
     Language { name: "java", install: java },
@@ -84,6 +85,11 @@ fn python() -> Result<(), Missing> {
     environment("python", source("python/requirements.txt"))
 }
 
+/// An old library, for what it makes of new tokens. It runs the programs of the newest.
+fn python11() -> Result<(), Missing> {
+    environment("python-11", source("python-11/requirements.txt"))
+}
+
 /// Go's own cache knows what is up to date.
 fn go() -> Result<(), Missing> {
     let go = tools::go().ok_or_else(tools::no_go)?;
@@ -122,7 +128,7 @@ fn javascript() -> Result<(), Missing> {
 /// Maven brings the packages; the compiler alone does the rest, and a program needs no Maven to run.
 fn java() -> Result<(), Missing> {
     let remedy = "apt-get install default-jdk-headless maven, and a network where Maven finds its packages";
-    let programs = ["Journey.java"].map(|name| source("java").join(name));
+    let programs = ["Ask.java", "Journey.java"].map(|name| source("java").join(name));
     let pom = source("java/pom.xml");
     once("java", &[&programs[..], std::slice::from_ref(&pom)].concat(), &version("javac"), |home| {
         let mut maven = Command::new("mvn");

@@ -7,3 +7,6 @@
 
 mod program;
 mod journey;
+mod lab;
+mod rotation;
+mod worlds;

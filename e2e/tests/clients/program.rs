@@ -17,7 +17,16 @@ fn made(path: &str) -> PathBuf {
 }
 
 pub(crate) fn python(name: &str) -> Command {
-    let mut command = Command::new(made("python/bin/python"));
+    python_of("python", name)
+}
+
+/// The same program on an old library.
+pub(crate) fn python11(name: &str) -> Command {
+    python_of("python-11", name)
+}
+
+fn python_of(environment: &str, name: &str) -> Command {
+    let mut command = Command::new(made(environment).join("bin/python"));
     command.arg(source("python").join(name).with_extension("py"));
     command
 }
