@@ -22,7 +22,7 @@ const BUNDLE: &str = "bundle.json";
 
 /// `doctor cluster`: facts, judged.
 pub(super) fn run(args: &ClusterArgs) -> Result<ExitCode, Failure> {
-    let mut facts = facts(&args.sources)?;
+    let mut facts = facts(&args.sources, &output::knowledge(&args.common)?)?;
     super::audit::read_into(&args.audit_log, false, None, &mut facts)?;
     if args.facts {
         process::say(&text(&facts)?)?;
@@ -39,7 +39,8 @@ pub(super) fn rbac(args: &RbacArgs) -> Result<ExitCode, Failure> {
 
 /// `doctor collect`.
 pub(super) fn collect(args: &CollectArgs) -> Result<ExitCode, Failure> {
-    let facts = ask(&args.clusters)?;
+    let knowledge = Knowledge::built_in().map_err(|e| Failure::of(&e))?;
+    let facts = ask(&args.clusters, &knowledge)?;
     let path = place(&args.out)?;
     write(&path, &text(&facts)?).map_err(|e| Failure::of(&e).at(&path))?;
     process::say(&path.display().to_string())?;
@@ -56,9 +57,9 @@ fn verdict(facts: &Facts) -> ExitCode {
 }
 
 /// Facts of clusters, or of bundles.
-fn facts(args: &Sources) -> Result<Facts, Failure> {
+fn facts(args: &Sources, knowledge: &Knowledge) -> Result<Facts, Failure> {
     if args.from.is_empty() {
-        return ask(&args.clusters);
+        return ask(&args.clusters, knowledge);
     }
     let mut facts = Facts::default();
     for path in &args.from {
@@ -78,10 +79,10 @@ fn facts(args: &Sources) -> Result<Facts, Failure> {
 }
 
 /// Asks every context at the same time: one that is slow or gone does not hold the others.
-fn ask(args: &Clusters) -> Result<Facts, Failure> {
+fn ask(args: &Clusters, knowledge: &Knowledge) -> Result<Facts, Failure> {
     let kubeconfig = Kubeconfig::read(&client::find(args.kubeconfig.as_ref())?)?;
-    let knowledge = Knowledge::built_in().map_err(|e| Failure::of(&e))?;
-    let mut releases: Vec<String> = knowledge.addons.into_iter().filter_map(|addon| addon.release).collect();
+    let mut releases: Vec<String> =
+        knowledge.addons.iter().filter_map(|addon| addon.release.clone()).collect();
     releases.sort_unstable();
     releases.dedup();
     let contexts = kubeconfig.contexts(&args.context)?;

@@ -48,7 +48,8 @@ pub(crate) fn finish(facts: &Facts, common: &Common, now: UnixTime) -> Result<Ex
     Ok(ExitCode::from(code))
 }
 
-fn knowledge(common: &Common) -> Result<Knowledge, Failure> {
+/// The tables that ship, and the user's own rows before them.
+pub(super) fn knowledge(common: &Common) -> Result<Knowledge, Failure> {
     let mut knowledge = Knowledge::built_in().map_err(|e| Failure::of(&e))?;
     // The first file named wins, so it is put in front last.
     for path in common.knowledge.iter().rev() {
