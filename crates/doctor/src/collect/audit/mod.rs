@@ -8,13 +8,14 @@ mod tally;
 mod split;
 mod source;
 mod scan;
+#[cfg(test)]
+mod forget_tests;
 
 use crate::facts::{Facts, Missing};
 use crate::limits::{BLOCKS_IN_FLIGHT, MAX_WORKERS};
 use scan::{Scan, Verdict};
 use seen::Seen;
 use source::{Block, Source};
-use std::hash::RandomState;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tally::Tally;
 
@@ -35,9 +36,8 @@ pub type Progress<'a> = &'a mut dyn FnMut(u64, &str);
 /// Reads all files into `facts`.
 pub fn read(names: &[String], options: Options, facts: &mut Facts, progress: Progress<'_>) {
     let seen = Seen::new();
-    let hashers = [RandomState::new(), RandomState::new()];
     let workers = options.workers.clamp(1, MAX_WORKERS);
-    let new = || Scan::new(Tally::new(hashers.clone(), &seen, workers), options.quick);
+    let new = || Scan::new(Tally::new(&seen, workers), options.quick);
     let (whole, files) = if workers == 1 {
         let mut scan = new();
         let files = dispatch(names, progress, &mut |file, block| scan.block(file, &block));
@@ -54,7 +54,7 @@ pub fn read(names: &[String], options: Options, facts: &mut Facts, progress: Pro
 /// Reads text that is at hand already.
 pub fn read_bytes(name: &str, bytes: &'static [u8], facts: &mut Facts) {
     let seen = Seen::new();
-    let mut scan = Scan::new(Tally::new([RandomState::new(), RandomState::new()], &seen, 1), false);
+    let mut scan = Scan::new(Tally::new(&seen, 1), false);
     let mut file = File::default();
     match Source::new(Box::new(bytes)) {
         Ok(mut source) => blocks(name, &mut source, &mut file, &mut |block| scan.block(0, &block)),

@@ -10,7 +10,7 @@ use crate::limits::{
 };
 use jeton_core::time::UnixTime;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 /// Spans of activity that are kept, the latest ones.
 const SPANS: usize = 8;
@@ -19,7 +19,8 @@ pub(crate) const SPAN_SECONDS: i64 = 600;
 
 /// Sums of one worker.
 pub(super) struct Tally<'s> {
-    hashers: [RandomState; 2],
+    /// Without a random key: what is forgotten is the same in every run over the same log.
+    hasher: BuildHasherDefault<DefaultHasher>,
     seen: &'s Seen,
     shares: usize,
     uses: HashMap<(u64, u64), Record>,
@@ -52,10 +53,10 @@ pub(super) struct Sums {
 }
 
 impl<'s> Tally<'s> {
-    /// An empty one of `shares` that divide the memory; all of them get the same hashers.
-    pub(super) fn new(hashers: [RandomState; 2], seen: &'s Seen, shares: usize) -> Self {
+    /// An empty one of `shares` that divide the memory.
+    pub(super) fn new(seen: &'s Seen, shares: usize) -> Self {
         Self {
-            hashers,
+            hasher: BuildHasherDefault::new(),
             seen,
             shares: shares.max(1),
             uses: HashMap::new(),
@@ -92,7 +93,7 @@ impl<'s> Tally<'s> {
         let Some(at) = event.at() else { return };
         self.sums[self.file].note(at);
         let id = event.audit_id.as_deref().unwrap_or("");
-        let new = self.seen.is_new(self.hashers[0].hash_one(id));
+        let new = self.seen.is_new(self.hasher.hash_one(id));
         self.sums[self.file].events += u64::from(new);
         self.issue(event, at);
         self.deletion(event, at);
@@ -128,7 +129,7 @@ impl<'s> Tally<'s> {
         sums.agents += u64::from(!agent.is_empty());
         let secret = legacy.as_ref().map(|l| (l.auto, l.secret.as_deref().unwrap_or("")));
         let identity = (account, pod_uid, agent, credential, secret);
-        let key = (self.hashers[0].hash_one(identity), self.hashers[1].hash_one(identity));
+        let key = (self.hasher.hash_one(identity), self.hasher.hash_one((identity, "")));
         if !self.uses.contains_key(&key) {
             self.make_room();
         }
