@@ -50,7 +50,7 @@ const CHORES: [Chore; 9] = [
         let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--locked"];
         cargo(&[&all[..], &["--", "-D", "warnings"]].concat())
     }),
-    ("the binary that the tests start (cargo build)", || cargo(&["build", "--locked", "-p", "jeton"])),
+    ("what the tests start, and the tests (cargo build)", || cargo(&workspace::BUILD)),
     ("generated pages (cargo xtask generate --check)", || {
         generate::chore(true).map(|code| Count::one(code == ExitCode::SUCCESS))
     }),
@@ -63,7 +63,9 @@ const CHORES: [Chore; 9] = [
 /// The tests with a real kubectl, or one skipped when it cannot be built here.
 fn kubectl() -> Result<Count, String> {
     match tools::kubectl() {
-        Ok(()) => tests(&["test", "--locked", "-p", "e2e", "--features", "kubectl", "--test", "kubectl"]),
+        Ok(()) => {
+            tests(&["test", "--workspace", "--locked", "--features", "e2e/kubectl", "--test", "kubectl"])
+        }
         Err(missing) => Ok(skipped("kubectl", &missing)),
     }
 }
@@ -77,9 +79,15 @@ fn skipped(name: &str, missing: &Missing) -> Count {
 /// The tests with a real Prometheus, or one skipped where there is none.
 fn prometheus() -> Result<Count, String> {
     match tools::prometheus() {
-        Ok(()) => {
-            tests(&["test", "--locked", "-p", "e2e", "--features", "prometheus", "--test", "prometheus"])
-        }
+        Ok(()) => tests(&[
+            "test",
+            "--workspace",
+            "--locked",
+            "--features",
+            "e2e/prometheus",
+            "--test",
+            "prometheus",
+        ]),
         Err(missing) => Ok(skipped("prometheus", &missing)),
     }
 }

@@ -22,6 +22,10 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// Builds everything at once, as all tests choose it too: another choice of packages has other features of what they
+/// depend on, and all of that would be built again.
+pub(crate) const BUILD: [&str; 4] = ["build", "--workspace", "--all-targets", "--locked"];
+
 /// One file of the project: its path from the top, with `/`, and its text.
 #[derive(Debug, Clone)]
 pub(crate) struct File {
