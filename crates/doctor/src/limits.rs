@@ -3,22 +3,24 @@
 /// Longest line or JSON document element, in bytes, that is looked at; longer ones are skipped and counted.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes read from a file at once.
-pub const BLOCK_BYTES: usize = 1024 * 1024;
-/// Blocks that wait for one worker.
-pub const BLOCKS_IN_FLIGHT: usize = 2;
+pub const BLOCK_BYTES: usize = 512 * 1024;
+/// Blocks between the reader and the sums, for all workers together. A longer one counts as several.
+pub const BLOCKS_IN_FLIGHT: usize = 24;
+/// (credential, client) pairs, and entries of each other kind, of one block: more than events of a server have room for.
+pub const MAX_BLOCK_CREDENTIALS: usize = 1024;
 /// Most workers, whatever the machine has.
 pub const MAX_WORKERS: usize = 16;
 /// Envelopes inside envelopes.
 pub const MAX_ENVELOPE_DEPTH: usize = 4;
-/// (credential, client) pairs remembered by all workers together, about 500 bytes each. Beyond it the least suspicious are
-/// forgotten, and counted.
-pub const MAX_CREDENTIALS: usize = 200_000;
-/// Token requests remembered by all workers together, about 150 bytes each.
-pub const MAX_ISSUES: usize = 200_000;
+/// (credential, client) pairs remembered of a log, about 1,200 bytes each. Beyond it the least suspicious are forgotten,
+/// and counted.
+pub const MAX_CREDENTIALS: usize = 100_000;
+/// Token requests remembered of a log, about 500 bytes each.
+pub const MAX_ISSUES: usize = 80_000;
 /// (address, client) pairs whose refusals are remembered.
 pub const MAX_REFUSALS: usize = 20_000;
 /// Deleted pods remembered.
-pub const MAX_DELETED_PODS: usize = 100_000;
+pub const MAX_DELETED_PODS: usize = 50_000;
 /// Places where an audit id can be remembered, to count a request once though its stages are written apart: 8 bytes each.
 pub const AUDIT_ID_SLOTS: usize = 1 << 20;
 /// Audit ids kept as evidence of one credential.

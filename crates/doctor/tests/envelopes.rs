@@ -24,6 +24,8 @@ fn events() -> Vec<Value> {
     let delete = log.request(2 * HOUR, WEB, "admin");
     delete["user"] = json!({"username": "admin"});
     delete["verb"] = json!("delete");
+    // Not a mark, though it begins like one.
+    delete["requestURI"] = json!("/apis/authentication.k8s.io/v1/tokenreviews");
     delete["objectRef"] = json!({"resource": "pods", "namespace": "shop", "name": "web-old"});
     log.events
 }
@@ -202,6 +204,7 @@ const ENVELOPES: &[(&str, Wrap)] = &[
     ("log of Docker", |events| {
         lines(events, |_, line| json!({"log": line + "\n", "stream": "stdout", "time": "x"}).to_string())
     }),
+    ("slashes escaped", |events| lines(events, |_, line| line.replace('/', "\\/"))),
     ("gzip", |events| gzip(&plain(events))),
     ("gzip files behind each other", |events| {
         let (one, two) = events.split_at(7);

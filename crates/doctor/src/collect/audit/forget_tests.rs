@@ -1,36 +1,64 @@
 //! What is forgotten when there is no room for all.
 
-use super::event::Event;
-use super::seen::Seen;
-use super::tally::Tally;
+use super::tally::Bounds;
+use super::{Options, read_within};
 use crate::facts::Facts;
-use crate::limits::MAX_CREDENTIALS;
 use serde_json::json;
 
-/// Uses that are left of 40 credentials, one of them stale, by a worker with room for 16; and how many were forgotten.
-fn left() -> (Vec<String>, u64) {
-    let seen = Seen::new();
-    let mut tally = Tally::new(&seen, MAX_CREDENTIALS / 16);
-    for number in 0..40 {
+const EVENTS: usize = 3000;
+const ROOM: usize = 400;
+
+/// A log of many blocks: every credential once, one of them stale, and as many token requests and refusals.
+fn log() -> String {
+    let event = |number: usize| {
         let mark = "subject: system:serviceaccount:a:b, seconds after warning threshold: 5";
-        let line = json!({"auditID": format!("id-{number}"), "stage": "ResponseComplete",
-            "requestReceivedTimestamp": "2026-11-24T00:00:00Z",
-            "annotations": {"authentication.k8s.io/stale-token": (number == 3).then_some(mark)},
-            "user": {"username": "system:serviceaccount:a:b", "extra":
-                {"authentication.kubernetes.io/credential-id": [format!("JTI=c{number}")]}}})
-        .to_string();
-        tally.add(&serde_json::from_str::<Event<'_>>(&line).unwrap());
-    }
-    let forgotten = tally.sums(0).forgotten;
+        let stale = (number == 3).then_some(mark);
+        let mut event = json!({"auditID": format!("id-{number}"), "stage": "ResponseComplete",
+            "requestReceivedTimestamp": "2026-11-24T00:00:00Z", "sourceIPs": [format!("10.0.0.{number}")],
+            "requestURI": format!("/{}", "x".repeat(700))});
+        match number % 4 {
+            0 => event["responseStatus"] = json!({"code": 401}),
+            1 => {
+                event["annotations"] =
+                    json!({"authentication.kubernetes.io/issued-credential-id": format!("JTI=i{number}")});
+            }
+            _ => {
+                event["user"] = json!({"username": "system:serviceaccount:a:b", "extra":
+                    {"authentication.kubernetes.io/credential-id": [format!("JTI=c{number}")]}});
+                event["annotations"] = json!({"authentication.k8s.io/stale-token": stale});
+            }
+        }
+        format!("{event}\n")
+    };
+    (0..EVENTS).map(event).collect()
+}
+
+/// The facts of the log with room for few, in words.
+fn told(path: &str, workers: usize, quick: bool) -> (Facts, String) {
+    let bounds = Bounds { credentials: ROOM, issues: ROOM, refusals: ROOM, ..Bounds::LOG };
     let mut facts = Facts::default();
-    tally.finish(&mut facts);
-    (facts.uses.into_iter().filter_map(|one| one.credential).collect(), forgotten)
+    let options = Options { quick, workers };
+    read_within(&[path.to_owned()], options, bounds, &mut facts, &mut |_, _| {});
+    let told = format!("{facts:#?}");
+    (facts, told)
 }
 
 #[test]
-fn marked_uses_stay_the_rest_is_counted_and_every_run_forgets_the_same() {
-    let (uses, forgotten) = left();
-    assert!(uses.len() <= 16 && uses.contains(&"c3".to_owned()), "{uses:?}");
-    assert_eq!(uses.len() as u64 + forgotten, 40);
-    assert_eq!(left(), (uses, forgotten));
+fn threads_change_nothing_of_what_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    std::fs::write(&path, log()).unwrap();
+    let path = path.display().to_string();
+    let (facts, want) = told(&path, 1, false);
+    assert!(facts.uses.len() <= ROOM, "{}", facts.uses.len());
+    assert!(facts.uses.iter().any(|one| one.credential.as_deref() == Some("c3")), "{want}");
+    assert_eq!((facts.issues.len(), facts.refusals.len()), (ROOM, ROOM));
+    assert_eq!(facts.sources[0].read, EVENTS as u64);
+    let left = facts.uses.len() + facts.issues.len() + facts.refusals.len();
+    let gap = facts.sources[0].missing.iter().find(|gap| gap.id == "forgotten").unwrap();
+    assert_eq!(gap.detail, (EVENTS - left).to_string());
+    for workers in [2, 3, 16] {
+        assert_eq!(told(&path, workers, false).1, want, "{workers}");
+        assert_eq!(told(&path, workers, true).1, told(&path, 1, true).1, "{workers}, quick");
+    }
 }

@@ -1,24 +1,33 @@
-//! One worker: blocks to records to sums.
+//! A block to its records to their sums, and the sums of all blocks.
 
 use super::envelope::{self, Opened};
+use super::seen::Seen;
 use super::source::Block;
-use super::tally::Tally;
+use super::tally::{Bounds, Sums, Tally};
 use super::{File, missing};
 use crate::facts::{Facts, Missing, Source};
 use crate::limits::PATIENCE_RECORDS;
 use memchr::memmem::Finder;
 
-/// What a marked request has in its line, whatever is wrapped around it.
-const MARKS: [&str; 2] = ["stale-token", "legacy-token"];
+/// What the annotations of a marked request start with, whatever is wrapped around it.
+const PREFIX: &[u8] = b"authentication.k8s.io";
+/// How they go on behind a slash.
+const MARKS: [&[u8]; 2] = [b"stale-token", b"legacy-token"];
 
-/// A worker's state.
-pub(super) struct Scan<'s> {
-    tally: Tally<'s>,
-    counts: Vec<Counts>,
-    quick: Option<[Finder<'static>; 2]>,
+/// What a worker makes of a block.
+pub(super) struct Part {
+    tally: Tally,
+    counts: Counts,
 }
 
-/// Records of one file.
+/// What is known of a log, its blocks merged in their order.
+pub(super) struct Whole {
+    total: Tally,
+    seen: Seen,
+    files: Vec<(Sums, Counts)>,
+}
+
+/// Records of one block or file.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     /// JSON of another shape: how many, and the first line.
@@ -38,7 +47,7 @@ pub(super) enum Verdict {
 /// Looks at the first records of a file.
 pub(super) fn probe(block: &Block) -> Verdict {
     let mut worst: Option<(u64, &'static str)> = None;
-    for (at, line) in (block.line..).zip(block.bytes.split(|b| *b == b'\n')) {
+    for (at, line) in (block.line..).zip(block.text().split(|b| *b == b'\n')) {
         if line.trim_ascii().is_empty() {
             continue;
         }
@@ -59,79 +68,89 @@ pub(super) fn probe(block: &Block) -> Verdict {
     worst.map_or(Verdict::Audit, |(line, what)| Verdict::Foreign { line, what })
 }
 
-impl<'s> Scan<'s> {
-    pub(super) fn new(tally: Tally<'s>, quick: bool) -> Self {
-        let quick = quick.then(|| MARKS.map(Finder::new));
-        Self { tally, counts: Vec::new(), quick }
+/// Reads one block.
+pub(super) fn reduce(block: &Block, quick: Option<&Finder<'_>>) -> Part {
+    let mut part = Part { tally: Tally::new(Bounds::BLOCK), counts: Counts::default() };
+    if let Some(finder) = quick {
+        part.marked(block.text(), finder);
+        return part;
     }
-
-    /// Reads one block of a file.
-    pub(super) fn block(&mut self, file: usize, block: &Block) {
-        self.tally.enter(file);
-        if self.counts.len() <= file {
-            self.counts.resize(file + 1, Counts::default());
-        }
-        if self.quick.is_some() {
-            self.marked(file, &block.bytes);
-            return;
-        }
-        let mut start = 0;
-        let ends = memchr::memchr_iter(b'\n', &block.bytes).chain([block.bytes.len()]);
-        for (line, end) in (block.line..).zip(ends) {
-            self.line(file, line, &block.bytes[start..end]);
-            start = (end + 1).min(block.bytes.len());
-        }
+    let text = block.text();
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', text).chain([text.len()]);
+    for (line, end) in (block.line..).zip(ends) {
+        part.line(line, &text[start..end]);
+        start = (end + 1).min(text.len());
     }
+    part
+}
 
-    fn line(&mut self, file: usize, line: u64, bytes: &[u8]) {
+/// What finds the annotations.
+pub(super) fn finder() -> Finder<'static> {
+    Finder::new(PREFIX)
+}
+
+/// Whether a text goes on as the name of a mark does. Text inside text has its slashes escaped at times.
+fn is_mark(rest: &[u8]) -> bool {
+    let slash = rest.iter().position(|b| *b != b'\\').unwrap_or(rest.len());
+    rest[slash..].strip_prefix(b"/").is_some_and(|name| MARKS.iter().any(|mark| name.starts_with(mark)))
+}
+
+impl Part {
+    fn line(&mut self, line: u64, bytes: &[u8]) {
         if bytes.trim_ascii().is_empty() {
             return;
         }
         let tally = &mut self.tally;
         let opened = envelope::open(bytes, &mut |event| tally.add(event));
-        self.counts[file].note(opened, line);
+        self.counts.note(opened, line);
     }
 
     /// Only the lines with a mark, and the first of each block to know the time.
-    fn marked(&mut self, file: usize, bytes: &[u8]) {
-        let first = bytes.split(|b| *b == b'\n').next().unwrap_or(bytes);
+    fn marked(&mut self, bytes: &[u8], finder: &Finder<'_>) {
+        let first = memchr::memchr(b'\n', bytes).map_or(bytes, |end| &bytes[..end]);
         let tally = &mut self.tally;
         envelope::open(first, &mut |event| tally.glance(event));
-        let Some(finders) = self.quick.clone() else { return };
-        for finder in &finders {
-            let mut from = 0;
-            while let Some(at) = bytes.get(from..).and_then(|rest| finder.find(rest)).map(|at| at + from) {
-                let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |at| at + 1);
-                let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |offset| at + offset);
-                let tally = &mut self.tally;
-                let opened = envelope::open(&bytes[start..end], &mut |event| {
-                    // A list has its unmarked ones beside it, and what is not asked for is not judged.
-                    if event.is_marked() {
-                        tally.add(event);
-                    }
-                });
-                self.counts[file].note(opened, 0);
-                from = end;
+        let mut from = 0;
+        while let Some(at) = bytes.get(from..).and_then(|rest| finder.find(rest)).map(|at| at + from) {
+            from = at + PREFIX.len();
+            if !is_mark(&bytes[from..]) {
+                continue;
             }
+            let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |at| at + 1);
+            let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |offset| at + offset);
+            let opened = envelope::open(&bytes[start..end], &mut |event| {
+                // A list has its unmarked ones beside it, and what is not asked for is not judged.
+                if event.is_marked() {
+                    tally.add(event);
+                }
+            });
+            self.counts.note(opened, 0);
+            from = end;
         }
     }
+}
 
-    /// Adds another worker's state.
-    pub(super) fn merge(&mut self, other: Self) {
-        self.tally.merge(other.tally);
-        if self.counts.len() < other.counts.len() {
-            self.counts.resize(other.counts.len(), Counts::default());
+impl Whole {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self { total: Tally::new(bounds), seen: Seen::new(), files: Vec::new() }
+    }
+
+    /// Adds the next block, of this file.
+    pub(super) fn merge(&mut self, file: usize, part: Part) {
+        if self.files.len() <= file {
+            self.files.resize(file + 1, Default::default());
         }
-        for (own, other) in self.counts.iter_mut().zip(other.counts) {
-            own.unknown = join(own.unknown, other.unknown);
-            own.broken = join(own.broken, other.broken);
-        }
+        self.total.merge(part.tally, &mut self.seen);
+        let (sums, counts) = &mut self.files[file];
+        sums.merge(&std::mem::take(&mut self.total.sums));
+        counts.unknown = join(counts.unknown, part.counts.unknown);
+        counts.broken = join(counts.broken, part.counts.broken);
     }
 
     /// What can be said of one file.
     pub(super) fn source(&self, file: usize, name: &str, outcome: File, quick: bool) -> Source {
-        let counts = self.counts.get(file).copied().unwrap_or_default();
-        let sums = self.tally.sums(file);
+        let (sums, counts) = self.files.get(file).cloned().unwrap_or_default();
         let mut gaps: Vec<Missing> = Vec::new();
         if quick {
             gaps.push(missing("quick", ""));
@@ -163,7 +182,7 @@ impl<'s> Scan<'s> {
     }
 
     pub(super) fn finish(self, facts: &mut Facts) {
-        self.tally.finish(facts);
+        self.total.finish(facts);
     }
 }
 

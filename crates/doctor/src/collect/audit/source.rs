@@ -10,15 +10,29 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Whole records, each ended by a line feed.
 pub(super) struct Block {
-    pub(super) bytes: Vec<u8>,
+    /// Longer than the text: buffers are used again, and cleared once only.
+    pub(super) buffer: Vec<u8>,
+    end: usize,
     /// Line of the first record, from 1; in a document, its number.
     pub(super) line: u64,
 }
 
+impl Block {
+    /// The records.
+    pub(super) fn text(&self) -> &[u8] {
+        self.buffer.get(..self.end).unwrap_or_default()
+    }
+}
+
+/// Where a source takes an empty buffer from.
+pub(super) type Spare<'a> = &'a mut dyn FnMut() -> Vec<u8>;
+
 /// Reads blocks.
 pub(super) struct Source {
     input: Box<dyn Read + Send>,
-    rest: Vec<u8>,
+    /// What was read and not handed out: the first `end` bytes.
+    buffer: Vec<u8>,
+    end: usize,
     line: u64,
     splitter: Option<Splitter>,
     ended: bool,
@@ -52,67 +66,85 @@ impl Source {
         };
         let mut source = Self {
             input,
-            rest: Vec::new(),
+            buffer: Vec::new(),
+            end: 0,
             line: 1,
             splitter: None,
             ended: false,
             too_long: 0,
             broken_off: None,
         };
-        source.fill(BLOCK_BYTES);
-        if source.rest.starts_with(BYTE_ORDER_MARK) {
-            source.rest.drain(..BYTE_ORDER_MARK.len());
+        source.fill();
+        if source.rest().starts_with(BYTE_ORDER_MARK) {
+            source.drop_front(BYTE_ORDER_MARK.len());
         }
-        source.splitter = is_document(&source.rest).then(Splitter::default);
+        source.splitter = is_document(source.rest()).then(Splitter::default);
         Ok(source)
     }
 
     /// The next block; none at the end.
-    pub(super) fn next(&mut self) -> Option<Block> {
+    pub(super) fn next(&mut self, spare: Spare<'_>) -> Option<Block> {
         loop {
-            if self.rest.is_empty() && !self.ended {
-                self.fill(BLOCK_BYTES);
+            if self.end == 0 && !self.ended {
+                self.fill();
             }
-            if self.rest.is_empty() {
+            if self.end == 0 {
                 return None;
             }
-            let block = if self.splitter.is_some() { self.next_of_document() } else { self.next_lines() };
+            let block =
+                if self.splitter.is_some() { self.next_of_document(spare) } else { self.next_lines(spare) };
             if let Some(block) = block {
                 return Some(block);
             }
         }
     }
 
-    fn next_lines(&mut self) -> Option<Block> {
-        let end = match memchr::memrchr(b'\n', &self.rest) {
+    fn next_lines(&mut self, spare: Spare<'_>) -> Option<Block> {
+        let end = match memchr::memrchr(b'\n', self.rest()) {
             Some(at) => at + 1,
-            None if self.ended => self.rest.len(),
-            None if self.rest.len() > MAX_RECORD_BYTES => {
+            None if self.ended => self.end,
+            None if self.end > MAX_RECORD_BYTES => {
                 self.skip_line();
                 return None;
             }
             None => {
-                self.fill(BLOCK_BYTES);
+                self.fill();
                 return None;
             }
         };
-        let after = self.rest.split_off(end);
-        let bytes = std::mem::replace(&mut self.rest, after);
-        let block = Block { line: self.line, bytes };
-        self.line += memchr::memchr_iter(b'\n', &block.bytes).count() as u64;
+        let mut next = spare();
+        let after = self.rest().get(end..).unwrap_or_default();
+        if next.len() < after.len() {
+            next.resize(after.len().max(BLOCK_BYTES), 0);
+        }
+        next[..after.len()].copy_from_slice(after);
+        self.end = after.len();
+        let block = Block { line: self.line, buffer: std::mem::replace(&mut self.buffer, next), end };
+        self.line += memchr::memchr_iter(b'\n', block.text()).count() as u64;
         if !self.ended {
-            self.fill(BLOCK_BYTES);
+            self.fill();
         }
         Some(block)
     }
 
-    fn next_of_document(&mut self) -> Option<Block> {
-        let bytes = std::mem::take(&mut self.rest);
-        let splitter = self.splitter.as_mut()?;
-        let before = splitter.records;
-        let bytes = splitter.feed(&bytes);
+    /// Reads on until a record ends; the last block may be empty.
+    fn next_of_document(&mut self, spare: Spare<'_>) -> Option<Block> {
+        let mut splitter = self.splitter.take()?;
+        let line = splitter.records + 1;
+        let mut buffer = spare();
+        buffer.clear();
+        loop {
+            splitter.feed(self.rest(), &mut buffer);
+            self.end = 0;
+            if !buffer.is_empty() || self.ended {
+                break;
+            }
+            self.fill();
+        }
         self.too_long = splitter.too_long;
-        (!bytes.is_empty()).then_some(Block { bytes, line: before + 1 })
+        self.splitter = Some(splitter);
+        let end = buffer.len();
+        Some(Block { buffer, end, line })
     }
 
     /// Passes over the rest of a line that is too long.
@@ -120,25 +152,44 @@ impl Source {
         self.too_long += 1;
         self.line += 1;
         loop {
-            self.rest.clear();
-            self.fill(BLOCK_BYTES);
-            match memchr::memchr(b'\n', &self.rest) {
-                Some(at) => drop(self.rest.drain(..=at)),
-                None if self.ended => self.rest.clear(),
+            self.end = 0;
+            self.fill();
+            match memchr::memchr(b'\n', self.rest()) {
+                Some(at) => self.drop_front(at + 1),
+                None if self.ended => self.end = 0,
                 None => continue,
             }
             return;
         }
     }
 
-    fn fill(&mut self, bytes: usize) {
-        let start = self.rest.len();
-        self.rest.reserve(bytes);
-        match self.input.by_ref().take(bytes as u64).read_to_end(&mut self.rest) {
-            Ok(_) => self.ended = self.rest.len() - start < bytes,
-            Err(error) => {
-                self.broken_off = Some(error.to_string());
-                self.ended = true;
+    fn rest(&self) -> &[u8] {
+        self.buffer.get(..self.end).unwrap_or_default()
+    }
+
+    fn drop_front(&mut self, bytes: usize) {
+        self.buffer.copy_within(bytes..self.end, 0);
+        self.end -= bytes;
+    }
+
+    /// Reads up to the end of the buffer, which grows where little room is left.
+    fn fill(&mut self) {
+        if self.buffer.len() < self.end + BLOCK_BYTES / 2 {
+            self.buffer.resize((self.end + BLOCK_BYTES / 2).max(BLOCK_BYTES), 0);
+        }
+        while self.end < self.buffer.len() {
+            match self.input.read(&mut self.buffer[self.end..]) {
+                Ok(0) => {
+                    self.ended = true;
+                    return;
+                }
+                Ok(count) => self.end += count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.broken_off = Some(error.to_string());
+                    self.ended = true;
+                    return;
+                }
             }
         }
     }

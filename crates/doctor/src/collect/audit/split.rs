@@ -26,17 +26,15 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    /// Takes bytes, gives back the records that ended in them, each on one line.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
+    /// Takes bytes, adds the records that ended in them to `out`, each on one line.
+    pub(super) fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         for &byte in bytes {
             if self.in_string {
                 self.within_string(byte);
             } else {
-                self.outside(byte, &mut out);
+                self.outside(byte, out);
             }
         }
-        out
     }
 
     fn keep(&mut self, byte: u8) {

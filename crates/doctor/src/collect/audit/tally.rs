@@ -1,42 +1,74 @@
-//! Adds events up. Every sum here is the same in whatever order, and by however many workers, the events are seen.
+//! Adds the events of one block up, and the blocks of a log.
 //!
-//! Memory is bounded: beyond [`MAX_CREDENTIALS`] the credentials that look least suspicious are forgotten and counted.
+//! Memory is bounded by [`Bounds`]: beyond them the credentials that look least suspicious are forgotten and counted. What
+//! is forgotten depends on the blocks and their order alone: maps are merged whole before anything is cut from them, or in
+//! the order of their keys.
 
 use super::event::{self, Event};
+use super::record::{Record, bounded, legacy, note_text};
 use super::seen::Seen;
-use crate::facts::{Account, Facts, Issue, Legacy, Refusal, Stale, Use};
+use crate::facts::{Account, Facts, Issue, Refusal, Use};
 use crate::limits::{
-    MAX_ADDRESSES, MAX_CREDENTIALS, MAX_DELETED_PODS, MAX_EVIDENCE, MAX_ISSUES, MAX_REFUSALS, MAX_TEXT_BYTES,
+    MAX_BLOCK_CREDENTIALS, MAX_CREDENTIALS, MAX_DELETED_PODS, MAX_EVIDENCE, MAX_ISSUES, MAX_REFUSALS,
 };
 use jeton_core::time::UnixTime;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-/// Spans of activity that are kept, the latest ones.
-const SPANS: usize = 8;
-/// Seconds of one span.
+/// Seconds of one span of activity.
 pub(crate) const SPAN_SECONDS: i64 = 600;
 
-/// Sums of one worker.
-pub(super) struct Tally<'s> {
-    /// Without a random key: what is forgotten is the same in every run over the same log.
-    hasher: BuildHasherDefault<DefaultHasher>,
-    seen: &'s Seen,
-    shares: usize,
-    uses: HashMap<(u64, u64), Record>,
-    issues: HashMap<String, Issue>,
-    refusals: HashMap<(String, String), Refusal>,
-    deleted: HashMap<(String, String), UnixTime>,
-    sums: Vec<Sums>,
-    file: usize,
+/// Two hashes of what tells one credential and client from another.
+type Key = (u64, u64);
+
+/// Most entries of each kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) credentials: usize,
+    pub(super) issues: usize,
+    pub(super) refusals: usize,
+    pub(super) deleted: usize,
 }
 
-/// A use with the times of its evidence.
-struct Record {
-    value: Use,
-    evidence: Vec<(UnixTime, String)>,
-    /// Requests that kube-apiserver marked; they are better evidence.
-    marked: Vec<(UnixTime, String)>,
+impl Bounds {
+    /// Of a whole log.
+    pub(super) const LOG: Self = Self {
+        credentials: MAX_CREDENTIALS,
+        issues: MAX_ISSUES,
+        refusals: MAX_REFUSALS,
+        deleted: MAX_DELETED_PODS,
+    };
+    /// Of one block.
+    pub(super) const BLOCK: Self = Self {
+        credentials: MAX_BLOCK_CREDENTIALS,
+        issues: MAX_BLOCK_CREDENTIALS,
+        refusals: MAX_BLOCK_CREDENTIALS,
+        deleted: MAX_BLOCK_CREDENTIALS,
+    };
+}
+
+/// Sums of one block, or of all that were merged.
+pub(super) struct Tally {
+    /// Without a random key: what is forgotten is the same in every run over the same log.
+    hasher: BuildHasherDefault<DefaultHasher>,
+    bounds: Bounds,
+    /// Boxed, so that the table itself stays small while it grows.
+    uses: HashMap<Key, Box<Record>>,
+    issues: BTreeMap<String, Issue>,
+    refusals: BTreeMap<(String, String), Refusal>,
+    deleted: BTreeMap<(String, String), UnixTime>,
+    /// Of the block.
+    pub(super) sums: Sums,
+    /// The hash of each event's audit id and what it counts for, in the order of the block.
+    ids: Vec<(u64, Counted)>,
+}
+
+/// What one more request counts for, apart from the number of events.
+#[derive(Clone)]
+enum Counted {
+    Nothing,
+    Use(Key),
+    Refusal((String, String)),
 }
 
 /// What coverage is told from.
@@ -52,77 +84,55 @@ pub(super) struct Sums {
     pub(super) forgotten: u64,
 }
 
-impl<'s> Tally<'s> {
-    /// An empty one of `shares` that divide the memory.
-    pub(super) fn new(seen: &'s Seen, shares: usize) -> Self {
+impl Tally {
+    /// An empty one.
+    pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             hasher: BuildHasherDefault::new(),
-            seen,
-            shares: shares.max(1),
+            bounds,
             uses: HashMap::new(),
-            issues: HashMap::new(),
-            refusals: HashMap::new(),
-            deleted: HashMap::new(),
-            sums: vec![Sums::default()],
-            file: 0,
+            issues: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            sums: Sums::default(),
+            ids: Vec::new(),
         }
-    }
-
-    /// What follows comes from this file.
-    pub(super) fn enter(&mut self, file: usize) {
-        if self.sums.len() <= file {
-            self.sums.resize(file + 1, Sums::default());
-        }
-        self.file = file;
     }
 
     /// Notes when an event was, and nothing else of it.
     pub(super) fn glance(&mut self, event: &Event<'_>) {
         if let Some(at) = event.at() {
-            self.sums[self.file].note(at);
+            self.sums.note(at);
         }
-    }
-
-    /// The sums of each file.
-    pub(super) fn sums(&self, file: usize) -> Sums {
-        self.sums.get(file).cloned().unwrap_or_default()
     }
 
     /// Adds one event.
     pub(super) fn add(&mut self, event: &Event<'_>) {
         let Some(at) = event.at() else { return };
-        self.sums[self.file].note(at);
-        let id = event.audit_id.as_deref().unwrap_or("");
-        let new = self.seen.is_new(self.hasher.hash_one(id));
-        self.sums[self.file].events += u64::from(new);
+        self.sums.note(at);
         self.issue(event, at);
         self.deletion(event, at);
         let code = event.response_status.as_ref().and_then(|s| s.code);
         let marked = event.annotations.as_ref().and_then(|a| a.stale.as_deref()).and_then(event::stale);
         let subject = marked.and_then(|(subject, _)| event::account(subject)).or_else(|| event.account());
-        match subject {
-            Some(account) => self.usage(event, at, account, marked.map(|(_, n)| n), new),
+        let counted = match subject {
+            Some(account) => Counted::Use(self.usage(event, at, account, marked.map(|(_, n)| n))),
             None if code == Some(401) && event.user.username.as_deref().unwrap_or("").is_empty() => {
-                self.refusal(event, at, new);
+                self.refusal(event, at)
             }
-            None => {}
-        }
+            None => Counted::Nothing,
+        };
+        let id = event.audit_id.as_deref().unwrap_or("");
+        self.ids.push((self.hasher.hash_one(id), counted));
     }
 
-    fn usage(
-        &mut self,
-        event: &Event<'_>,
-        at: UnixTime,
-        account: (&str, &str),
-        late: Option<i64>,
-        new: bool,
-    ) {
+    fn usage(&mut self, event: &Event<'_>, at: UnixTime, account: (&str, &str), late: Option<i64>) -> Key {
         let extra = event.user.extra.as_ref();
         let credential = extra.and_then(|e| e.credential.first()).map(|c| c.trim_start_matches("JTI="));
         let agent = event.user_agent.as_deref().unwrap_or("");
         let pod_uid = extra.and_then(|e| e.pod_uid.first()).map(|uid| &**uid);
         let legacy = legacy(event);
-        let sums = &mut self.sums[self.file];
+        let sums = &mut self.sums;
         sums.accounts += 1;
         sums.reads += u64::from(matches!(event.verb.as_deref(), Some("get" | "list" | "watch")));
         sums.credentials += u64::from(credential.is_some());
@@ -130,27 +140,26 @@ impl<'s> Tally<'s> {
         let secret = legacy.as_ref().map(|l| (l.auto, l.secret.as_deref().unwrap_or("")));
         let identity = (account, pod_uid, agent, credential, secret);
         let key = (self.hasher.hash_one(identity), self.hasher.hash_one((identity, "")));
-        if !self.uses.contains_key(&key) {
-            self.make_room();
-        }
-        let record =
-            self.uses.entry(key).or_insert_with(|| Record::of(event, account, credential, agent, legacy));
-        record.add(event, at, late, new);
+        let new = || Box::new(Record::of(event, account, credential, agent, legacy));
+        self.uses.entry(key).or_insert_with(new).add(event, at, late);
+        self.make_room();
+        key
     }
 
-    /// Forgets half of the credentials, those that were used shortest and carry no mark first.
+    /// Forgets down to half of the room, those that were used shortest and carry no mark first.
     fn make_room(&mut self) {
-        let most = (MAX_CREDENTIALS / self.shares).max(16);
-        if self.uses.len() < most {
+        if self.uses.len() <= self.bounds.credentials {
             return;
         }
+        let surplus = self.uses.len() - self.bounds.credentials.div_ceil(2);
         let mut ranks: Vec<_> = self.uses.iter().map(|(key, record)| (record.suspicion(), *key)).collect();
-        let half = most / 2;
-        ranks.select_nth_unstable(half);
-        for (_, key) in &ranks[..half] {
+        if surplus < ranks.len() {
+            ranks.select_nth_unstable(surplus);
+        }
+        for (_, key) in &ranks[..surplus] {
             self.uses.remove(key);
         }
-        self.sums[self.file].forgotten += half as u64;
+        self.sums.forgotten += surplus as u64;
     }
 
     fn issue(&mut self, event: &Event<'_>, at: UnixTime) {
@@ -161,10 +170,10 @@ impl<'s> Tally<'s> {
             namespace: part(|o| o.namespace.as_deref().map(bounded)),
             name: part(|o| o.name.as_deref().map(bounded)),
         };
-        self.sums[self.file].requests_for_tokens += 1;
+        self.sums.requests_for_tokens += 1;
         let credential = bounded(issued.trim_start_matches("JTI="));
-        if self.issues.len() >= MAX_ISSUES / self.shares && !self.issues.contains_key(&credential) {
-            self.sums[self.file].forgotten += 1;
+        if self.issues.len() >= self.bounds.issues && !self.issues.contains_key(&credential) {
+            self.sums.forgotten += 1;
             return;
         }
         let node = event.user.username.as_deref().and_then(|u| u.strip_prefix("system:node:")).map(bounded);
@@ -187,24 +196,31 @@ impl<'s> Tally<'s> {
         let deleted = event.verb.as_deref() == Some("delete")
             && object.resource.as_deref() == Some("pods")
             && object.subresource.is_none();
-        if !deleted || self.deleted.len() >= MAX_DELETED_PODS / self.shares {
+        if !deleted {
             return;
         }
         if let (Some(namespace), Some(name)) = (object.namespace.as_deref(), object.name.as_deref()) {
-            let last = self.deleted.entry((bounded(namespace), bounded(name))).or_insert(at);
-            *last = (*last).max(at);
+            self.deleted((bounded(namespace), bounded(name)), at);
         }
     }
 
-    fn refusal(&mut self, event: &Event<'_>, at: UnixTime, new: bool) {
+    fn deleted(&mut self, pod: (String, String), at: UnixTime) {
+        if let Some(last) = self.deleted.get_mut(&pod) {
+            *last = (*last).max(at);
+        } else if self.deleted.len() < self.bounds.deleted {
+            self.deleted.insert(pod, at);
+        }
+    }
+
+    fn refusal(&mut self, event: &Event<'_>, at: UnixTime) -> Counted {
         let address = event.source_ips.first().map(|ip| bounded(ip)).unwrap_or_default();
         let agent = bounded(event.user_agent.as_deref().unwrap_or(""));
         let key = (address.clone(), agent.clone());
-        if self.refusals.len() >= MAX_REFUSALS / self.shares && !self.refusals.contains_key(&key) {
-            self.sums[self.file].forgotten += 1;
-            return;
+        if self.refusals.len() >= self.bounds.refusals && !self.refusals.contains_key(&key) {
+            self.sums.forgotten += 1;
+            return Counted::Nothing;
         }
-        let refusal = self.refusals.entry(key).or_insert(Refusal {
+        let refusal = self.refusals.entry(key.clone()).or_insert(Refusal {
             address,
             user_agent: agent,
             first: at,
@@ -214,48 +230,60 @@ impl<'s> Tally<'s> {
         });
         refusal.first = refusal.first.min(at);
         refusal.last = refusal.last.max(at);
-        refusal.count += u64::from(new);
         note_text(&mut refusal.audit_ids, event.audit_id.as_deref().unwrap_or(""), MAX_EVIDENCE);
+        Counted::Refusal(key)
     }
 
-    /// Adds another worker's sums.
-    pub(super) fn merge(&mut self, other: Self) {
-        for (key, record) in other.uses {
+    /// Adds the next block of the log, and counts the requests that no block before it had.
+    pub(super) fn merge(&mut self, next: Self, seen: &mut Seen) {
+        self.sums.merge(&next.sums);
+        for (key, record) in next.uses {
             match self.uses.get_mut(&key) {
-                Some(own) => own.merge(record),
+                Some(own) => own.merge(*record),
                 None => drop(self.uses.insert(key, record)),
             }
         }
-        for (id, issue) in other.issues {
-            let own = self.issues.entry(id).or_insert_with(|| issue.clone());
+        next.issues.into_values().for_each(|issue| self.merge_issue(issue));
+        next.refusals.into_iter().for_each(|(key, refusal)| self.merge_refusal(key, refusal));
+        next.deleted.into_iter().for_each(|(pod, at)| self.deleted(pod, at));
+        for (_, counted) in next.ids.into_iter().filter(|(id, _)| seen.is_new(*id)) {
+            self.sums.events += 1;
+            match counted {
+                Counted::Nothing => {}
+                Counted::Use(key) => self.uses.get_mut(&key).into_iter().for_each(|u| u.value.uses += 1),
+                Counted::Refusal(key) => self.refusals.get_mut(&key).into_iter().for_each(|r| r.count += 1),
+            }
+        }
+        self.make_room();
+    }
+
+    fn merge_issue(&mut self, issue: Issue) {
+        if let Some(own) = self.issues.get_mut(&issue.credential) {
             own.at = own.at.min(issue.at);
             own.lifetime = own.lifetime.or(issue.lifetime);
             own.pod_uid = own.pod_uid.take().or(issue.pod_uid);
+        } else if self.issues.len() < self.bounds.issues {
+            self.issues.insert(issue.credential.clone(), issue);
+        } else {
+            self.sums.forgotten += 1;
         }
-        for (key, refusal) in other.refusals {
-            match self.refusals.get_mut(&key) {
-                Some(own) => {
-                    own.first = own.first.min(refusal.first);
-                    own.last = own.last.max(refusal.last);
-                    own.count += refusal.count;
-                    refusal.audit_ids.iter().for_each(|id| note_text(&mut own.audit_ids, id, MAX_EVIDENCE));
-                }
-                None => drop(self.refusals.insert(key, refusal)),
-            }
-        }
-        for (pod, at) in other.deleted {
-            let own = self.deleted.entry(pod).or_insert(at);
-            *own = (*own).max(at);
-        }
-        for (file, sums) in other.sums.iter().enumerate() {
-            self.enter(file);
-            self.sums[file].merge(sums);
+    }
+
+    fn merge_refusal(&mut self, key: (String, String), refusal: Refusal) {
+        if let Some(own) = self.refusals.get_mut(&key) {
+            own.first = own.first.min(refusal.first);
+            own.last = own.last.max(refusal.last);
+            refusal.audit_ids.iter().for_each(|id| note_text(&mut own.audit_ids, id, MAX_EVIDENCE));
+        } else if self.refusals.len() < self.bounds.refusals {
+            self.refusals.insert(key, refusal);
+        } else {
+            self.sums.forgotten += 1;
         }
     }
 
     /// The facts, in an order of their own.
     pub(super) fn finish(self, facts: &mut Facts) {
-        facts.uses.extend(self.uses.into_values().map(Record::finish));
+        facts.uses.extend(self.uses.into_values().map(|record| record.finish()));
         facts.uses.sort_by(|a, b| order(a).cmp(&order(b)));
         facts.issues.extend(self.issues.into_values());
         facts.issues.sort_by(|a, b| (a.at, &a.credential).cmp(&(b.at, &b.credential)));
@@ -279,7 +307,7 @@ impl Sums {
         self.window = Some(self.window.map_or((at, at), |(a, b)| (a.min(at), b.max(at))));
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         self.window = match (self.window, other.window) {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (one, two) => one.or(two),
@@ -292,139 +320,4 @@ impl Sums {
         self.agents += other.agents;
         self.forgotten += other.forgotten;
     }
-}
-
-impl Record {
-    fn of(
-        event: &Event<'_>,
-        account: (&str, &str),
-        credential: Option<&str>,
-        agent: &str,
-        legacy: Option<Legacy>,
-    ) -> Self {
-        let extra = event.user.extra.as_ref();
-        let first = |list: Option<&Vec<event::Text<'_>>>| list.and_then(|l| l.first()).map(|v| bounded(v));
-        let name = first(extra.map(|e| &e.pod_name));
-        let uid = first(extra.map(|e| &e.pod_uid));
-        let value = Use {
-            account: Account { namespace: bounded(account.0), name: bounded(account.1) },
-            pod: name.zip(uid),
-            node: first(extra.map(|e| &e.node)),
-            user_agent: bounded(agent),
-            credential: credential.map(bounded),
-            legacy,
-            ..Use::default()
-        };
-        Self { value, evidence: Vec::new(), marked: Vec::new() }
-    }
-
-    fn add(&mut self, event: &Event<'_>, at: UnixTime, late: Option<i64>, new: bool) {
-        let own = &mut self.value;
-        own.first = Some(own.first.map_or(at, |first| first.min(at)));
-        own.last = Some(own.last.map_or(at, |last| last.max(at)));
-        own.uses += u64::from(new);
-        note_span(&mut own.spans, at.seconds().div_euclid(SPAN_SECONDS));
-        if let Some(late) = late {
-            let mark = Stale { first: at, last: at, warn_after: at.plus_seconds(-late) };
-            own.stale = Some(own.stale.map_or(mark, |known| merge_stale(known, mark)));
-        }
-        if let Some(address) = event.source_ips.first() {
-            note_text(&mut own.addresses, address, MAX_ADDRESSES);
-        }
-        let list = if late.is_some() { &mut self.marked } else { &mut self.evidence };
-        note_evidence(list, at, event.audit_id.as_deref().unwrap_or(""));
-    }
-
-    fn merge(&mut self, other: Self) {
-        let (own, from) = (&mut self.value, other.value);
-        own.first = [own.first, from.first].into_iter().flatten().min();
-        own.last = [own.last, from.last].into_iter().flatten().max();
-        own.uses += from.uses;
-        from.spans.into_iter().for_each(|span| note_span(&mut own.spans, span));
-        own.stale = match (own.stale, from.stale) {
-            (Some(one), Some(two)) => Some(merge_stale(one, two)),
-            (one, two) => one.or(two),
-        };
-        from.addresses.iter().for_each(|address| note_text(&mut own.addresses, address, MAX_ADDRESSES));
-        other.evidence.iter().for_each(|(at, id)| note_evidence(&mut self.evidence, *at, id));
-        other.marked.iter().for_each(|(at, id)| note_evidence(&mut self.marked, *at, id));
-    }
-
-    /// Marks first, then how long one credential was in use.
-    fn suspicion(&self) -> (bool, i64) {
-        let own = &self.value;
-        let seconds = own.first.zip(own.last).map_or(0, |(first, last)| last.seconds() - first.seconds());
-        (own.stale.is_some() || own.legacy.is_some(), seconds)
-    }
-
-    fn finish(self) -> Use {
-        let best = if self.marked.is_empty() { self.evidence } else { self.marked };
-        Use { audit_ids: best.into_iter().map(|(_, id)| id).collect(), ..self.value }
-    }
-}
-
-/// The earliest threshold that was told: the cache freezes the number of seconds for ten seconds, never the other way.
-fn merge_stale(one: Stale, two: Stale) -> Stale {
-    Stale {
-        first: one.first.min(two.first),
-        last: one.last.max(two.last),
-        warn_after: one.warn_after.min(two.warn_after),
-    }
-}
-
-fn legacy(event: &Event<'_>) -> Option<Legacy> {
-    let a = event.annotations.as_ref()?;
-    let told = |text: &Option<event::Text<'_>>| text.as_deref().map(bounded);
-    if let Some(both) = told(&a.legacy_invalidated) {
-        let secret = both.split('/').next().map(str::to_owned);
-        return Some(Legacy { secret, auto: true, invalidated: true });
-    }
-    if let Some(secret) = told(&a.legacy_auto) {
-        return Some(Legacy { secret: Some(secret), auto: true, invalidated: false });
-    }
-    let secret = told(&a.legacy_manual);
-    (secret.is_some() || a.legacy.is_some()).then_some(Legacy { secret, auto: false, invalidated: false })
-}
-
-fn note_span(spans: &mut Vec<i64>, span: i64) {
-    if spans.last() == Some(&span) {
-        return;
-    }
-    if let Err(place) = spans.binary_search(&span) {
-        spans.insert(place, span);
-        if spans.len() > SPANS {
-            spans.remove(0);
-        }
-    }
-}
-
-fn note_text(list: &mut Vec<String>, text: &str, most: usize) {
-    if let Err(place) = list.binary_search_by(|known| known.as_str().cmp(text))
-        && !text.is_empty()
-        && place < most
-    {
-        list.insert(place, bounded(text));
-        list.truncate(most);
-    }
-}
-
-fn note_evidence(list: &mut Vec<(UnixTime, String)>, at: UnixTime, id: &str) {
-    if list.len() == MAX_EVIDENCE && list.last().is_some_and(|(last, _)| *last <= at) {
-        return;
-    }
-    if id.is_empty() || list.iter().any(|(_, known)| known == id) {
-        return;
-    }
-    list.push((at, bounded(id)));
-    list.sort();
-    list.truncate(MAX_EVIDENCE);
-}
-
-/// The first bytes of a text, whole characters.
-fn bounded(text: &str) -> String {
-    let mut end = text.len().min(MAX_TEXT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
 }
