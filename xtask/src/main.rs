@@ -50,7 +50,7 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
-    /// Measure speed and size and print ratios: `bench`, or some of its parts, `bench issue review scale delete agent`;
+    /// Measure speed and size and print ratios: `bench`, or some of its parts, `bench issue review scale delete agent doctor`;
     /// `-o json` for programs. Exit 1: a target was missed.
     Bench {
         /// What the laboratory gets: parts and `-o`.

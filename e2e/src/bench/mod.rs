@@ -13,6 +13,7 @@ pub mod review;
 pub mod scale;
 pub mod delete;
 pub mod agent;
+pub mod doctor;
 
 use report::Line;
 use std::error::Error;
@@ -21,10 +22,11 @@ use std::error::Error;
 pub type Part = (&'static str, fn() -> Result<Vec<Line>, Box<dyn Error>>);
 
 /// All parts.
-pub const PARTS: [Part; 5] = [
+pub const PARTS: [Part; 6] = [
     ("issue", issue::run),
     ("review", review::run),
     ("scale", scale::run),
     ("delete", delete::run),
     ("agent", agent::run),
+    ("doctor", doctor::run),
 ];

@@ -19,7 +19,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 struct Args {
-    /// Parts to run, all without any: issue, review, scale, delete, agent.
+    /// Parts to run, all without any: issue, review, scale, delete, agent, doctor.
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(PARTS.map(|(name, _)| name)))]
     parts: Vec<String>,
     /// For people or for programs.
