@@ -7,7 +7,7 @@
 //! for texts that an envelope had escaped; a record of [`MAX_RECORD_BYTES`] while its buffer grows 18; a tally for each
 //! block in flight of [`MAX_BLOCK_CREDENTIALS`] x 1.2 kB = 30; the owner's credentials 120, token requests 40, pods and
 //! refusals 20, audit ids 8. Together 249 MB, 238 MiB. A longer block counts as several. Not in it: the window of a
-//! compressed file.
+//! compressed file, and what the rules make of the facts afterwards.
 //!
 //! [`BLOCKS_IN_FLIGHT`]: crate::limits::BLOCKS_IN_FLIGHT
 //! [`BLOCK_BYTES`]: crate::limits::BLOCK_BYTES
