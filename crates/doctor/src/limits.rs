@@ -12,9 +12,9 @@ pub const MAX_BLOCK_CREDENTIALS: usize = 1024;
 pub const MAX_WORKERS: usize = 16;
 /// Envelopes inside envelopes.
 pub const MAX_ENVELOPE_DEPTH: usize = 4;
-/// (credential, client) pairs remembered of a log, about 1,200 bytes each. Beyond it the least suspicious are forgotten,
+/// (credential, client) pairs remembered of a log, about 1,000 bytes each. Beyond it the least suspicious are forgotten,
 /// and counted.
-pub const MAX_CREDENTIALS: usize = 100_000;
+pub const MAX_CREDENTIALS: usize = 80_000;
 /// Token requests remembered of a log, about 500 bytes each.
 pub const MAX_ISSUES: usize = 80_000;
 /// (address, client) pairs whose refusals are remembered.

@@ -5,8 +5,8 @@
 //!
 //! Memory, in MB, whatever the machine has: texts in flight [`BLOCKS_IN_FLIGHT`] x [`BLOCK_BYTES`] = 13 and as much again
 //! for texts that an envelope had escaped; a record of [`MAX_RECORD_BYTES`] while its buffer grows 18; a tally for each
-//! block in flight of [`MAX_BLOCK_CREDENTIALS`] x 1.2 kB = 30; the owner's credentials 120, token requests 40, pods and
-//! refusals 20, audit ids 8. Together 249 MB, 238 MiB. A longer block counts as several. Not in it: the window of a
+//! block in flight of [`MAX_BLOCK_CREDENTIALS`] x 1 kB = 25; the owner's credentials 80, token requests 40, pods and
+//! refusals 20, audit ids 8. Together 217 MB, 207 MiB. A longer block counts as several. Not in it: the window of a
 //! compressed file, and what the rules make of the facts afterwards.
 //!
 //! [`BLOCKS_IN_FLIGHT`]: crate::limits::BLOCKS_IN_FLIGHT

@@ -112,6 +112,7 @@ fn note_span(spans: &mut Vec<i64>, span: i64) {
         return;
     }
     if let Err(place) = spans.binary_search(&span) {
+        spans.reserve_exact(1);
         spans.insert(place, span);
         if spans.len() > SPANS {
             spans.remove(0);
@@ -124,6 +125,7 @@ pub(super) fn note_text(list: &mut Vec<String>, text: &str, most: usize) {
         && !text.is_empty()
         && place < most
     {
+        list.reserve_exact(1);
         list.insert(place, bounded(text));
         list.truncate(most);
     }
@@ -136,6 +138,8 @@ fn note_evidence(list: &mut Vec<(UnixTime, String)>, at: UnixTime, id: &str) {
     if id.is_empty() || list.iter().any(|(_, known)| known == id) {
         return;
     }
+    // Most lists stay at one: there are many of them, and no room to spare.
+    list.reserve_exact(1);
     list.push((at, bounded(id)));
     list.sort();
     list.truncate(MAX_EVIDENCE);
