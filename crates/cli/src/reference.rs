@@ -71,6 +71,15 @@ const EXITS: &[Exits] = &[
             MISUSE,
         ],
     ),
+    (
+        "jeton agent",
+        &[
+            (0, "asked to end, and ended; the files stay"),
+            (1, "it could not start or go on; standard error says why"),
+            MISUSE,
+        ],
+    ),
+    ("jeton node add", &[(0, "written"), (1, "the kubeconfig could not be made or written"), MISUSE]),
     ("jeton doctor audit", JUDGES),
     ("jeton doctor demo", JUDGES),
     ("jeton doctor cluster", JUDGES),
