@@ -5,6 +5,7 @@
 use crate::tools::Missing;
 use crate::{clients, console, generate, tidy, tools, workspace};
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -114,10 +115,13 @@ pub(crate) fn chores(words: &[String]) -> Result<ExitCode, String> {
     let mut all = Count::default();
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let mut beside = None;
+    // Asked for before the build, which may put another file there.
+    let this = std::env::current_exe().map_err(|e| format!("this program: {e}"))?;
     for (name, run) in CHORES.into_iter().filter(|(name, _)| wanted(name)) {
         if name == BESIDE && words.is_empty() {
             console::say(&format!("== begun: {name}"));
-            beside = Some(std::thread::spawn(in_a_process));
+            let this = this.clone();
+            beside = Some(std::thread::spawn(move || in_a_process(&this)));
             continue;
         }
         console::say(&format!("== {name}"));
@@ -138,9 +142,8 @@ pub(crate) fn chores(words: &[String]) -> Result<ExitCode, String> {
 }
 
 /// Runs the chore that goes beside the others, and shows what it said once it is through.
-fn in_a_process() -> Result<Count, String> {
+fn in_a_process(this: &Path) -> Result<Count, String> {
     let failed = |e: std::io::Error| format!("{BESIDE}: {e}");
-    let this = std::env::current_exe().map_err(failed)?;
     let out = Command::new(this).args(["test", BESIDE]).output().map_err(failed)?;
     let said = String::from_utf8_lossy(&out.stdout);
     let (before, last) = said.trim_end().rsplit_once('\n').unwrap_or_default();
