@@ -39,8 +39,9 @@ fn announce(server: &Server, data_dir: &Path) -> Result<(), Failure> {
     let root = agent(server, data_dir)?;
     serve::ready(server)?;
     let (kubeconfig, root) = (server.kubeconfig().display(), root.display());
-    process::say(&format!(
-        "\nIn another terminal:\n  export KUBECONFIG={kubeconfig}\n  kubectl create serviceaccount builder\n  kubectl create token builder\n  kubectl apply -f examples/pod.yaml   # spec.nodeName: {NODE}; its rotating tokens appear below {root}/pods\n  kubectl wait --for=condition={CONDITION} pod/demo\n\nCtrl-C ends it; what it stored stays."
+    // A script that has read the first line may have closed the pipe: no reason not to serve.
+    process::write_out(&format!(
+        "\nIn another terminal:\n  export KUBECONFIG={kubeconfig}\n  kubectl create serviceaccount builder\n  kubectl create token builder\n  kubectl apply -f examples/pod.yaml   # spec.nodeName: {NODE}; its rotating tokens appear below {root}/pods\n  kubectl wait --for=condition={CONDITION} pod/demo\n\nCtrl-C ends it; what it stored stays.\n"
     ))
 }
 
