@@ -1,12 +1,12 @@
 //! Two periods of the cleaner on a clock that is set: what saves a Secret, and what becomes of its token.
 
-use crate::clock::Clock;
 use crate::controllers::legacy_tracking::write_uses;
 use crate::flow::review::review;
 use crate::objects::Write;
 use crate::objects::kinds::{POD, SECRET, SERVICE_ACCOUNT, TOKEN_TYPE};
 use crate::world::{World, signer};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use jeton_core::clock::Clock;
 use jeton_core::legacy::{
     ACCOUNT_NAME_ANNOTATION, CLEAN_UP_PERIOD_SECONDS as PERIOD, INVALID_SINCE_LABEL, LAST_USED_LABEL,
 };

@@ -5,7 +5,6 @@
 
 use crate::audit::AuditLog;
 use crate::audit::event::{AuditEvent, ObjectRef, Stage, user_agent};
-use crate::clock::Clock;
 use crate::metrics::{Attempt, Metrics, RequestLabels};
 use crate::objects::{Kind, kinds};
 use crate::request_info::{self, Query, RequestInfo, ResourcePath};
@@ -13,6 +12,7 @@ use crate::status::ApiError;
 use crate::token_uses::Seen;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use http::request::Parts;
+use jeton_core::clock::Clock;
 use jeton_core::observe::{Annotation, Event, annotations, reviewed_annotations};
 use jeton_core::time::UnixTime;
 use jeton_core::wire::UserInfo;

@@ -1,7 +1,6 @@
 //! Jeton's authority: objects, private keys and the Kubernetes API in front of them.
 
 pub mod store;
-pub mod clock;
 pub mod status;
 pub mod pki;
 pub mod signer;

@@ -3,7 +3,6 @@
 use crate::access::bootstrap;
 use crate::api::{App, Documents};
 use crate::audit::AuditLog;
-use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::controllers;
 use crate::edge;
@@ -20,6 +19,7 @@ use crate::signer::{LocalSigner, Signer};
 use crate::status::ApiError;
 use crate::store::{Embedded, OpenError, Store};
 use arc_swap::ArcSwap;
+use jeton_core::clock::Clock;
 use jeton_core::keys::{KeyError, KeySet, PublicKey};
 use jeton_core::policy::Policy;
 use jeton_core::time::UnixTime;

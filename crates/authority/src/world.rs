@@ -3,7 +3,6 @@
 //! Nothing listens and nothing runs beside it: what controllers would do happens in [`World::settle`]. Left out on
 //! purpose: HTTP, and everything that only time brings.
 
-use crate::clock::Clock;
 use crate::controllers::{self, Settings};
 use crate::flow::{Keyring, Source, Tokens, Uses};
 use crate::objects::Registry;
@@ -13,6 +12,7 @@ use crate::signer::{LocalSigner, Signer};
 use crate::status::ApiError;
 use crate::store::{Embedded, Store, StoreError};
 use arc_swap::ArcSwap;
+use jeton_core::clock::Clock;
 use jeton_core::keys::KeySet;
 use jeton_core::legacy::{CLEAN_UP_PERIOD_SECONDS, TRACKING};
 use jeton_core::policy::Policy;

@@ -2,7 +2,6 @@
 
 use crate::access::attributes::Decision;
 use crate::access::node_restriction::{self, Asked};
-use crate::clock::Clock;
 use crate::controllers::legacy_tracking::write_uses;
 use crate::flow::issue::{IssueFailure, Issued, issue};
 use crate::flow::review::review;
@@ -14,6 +13,7 @@ use crate::store::Key;
 use crate::world::{World, signer};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jeton_core::claims::Claims;
+use jeton_core::clock::Clock;
 use jeton_core::issue::{Ask, IssueError};
 use jeton_core::legacy::{ACCOUNT_NAME_ANNOTATION, INVALID_SINCE_LABEL, LAST_USED_LABEL, TRACKING};
 use jeton_core::observe::{Event, counters};

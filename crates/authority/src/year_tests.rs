@@ -1,11 +1,11 @@
 //! A year of an extended token, on a clock that is set: a client that reads its file again, one that does so only after
 //! it was refused, and one that never does.
 
-use crate::clock::Clock;
 use crate::flow::issue::issue;
 use crate::flow::review::{Refused, event, review};
 use crate::objects::kinds::POD;
 use crate::world::{World, signer};
+use jeton_core::clock::Clock;
 use jeton_core::issue::Ask;
 use jeton_core::observe::{Counter, annotations, counters};
 use jeton_core::policy::Policy;

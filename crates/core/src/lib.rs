@@ -11,6 +11,7 @@
 
 pub mod limits;
 pub mod time;
+pub mod clock;
 pub mod ident;
 pub mod secret;
 pub mod wire;

@@ -3,7 +3,7 @@
 //! Kubernetes 1.36 (lumberjack): `audit.log` is renamed to `audit-2026-07-25T10-00-00.000.log` when the next lines
 //! would make it larger than `--audit-log-maxsize`, and the oldest of these are removed.
 
-use crate::clock::Clock;
+use jeton_core::clock::Clock;
 use jeton_core::time::UnixTime;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -1,8 +1,8 @@
 //! Between requests and the file: a bounded queue and one thread that writes.
 
 use super::file::{Rotating, Settings};
-use crate::clock::Clock;
 use crate::metrics::Metrics;
+use jeton_core::clock::Clock;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};

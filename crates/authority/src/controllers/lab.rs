@@ -1,6 +1,5 @@
 //! A store in a throw-away file with a clock that stands until it is moved, for tests of controllers.
 
-use crate::clock::Clock;
 use crate::flow::{Keyring, Source, Tokens, Uses};
 use crate::objects::delete::DeleteOptions;
 use crate::objects::kinds;
@@ -8,6 +7,7 @@ use crate::objects::{Kind, Registry};
 use crate::signer::{LocalSigner, Signer, local};
 use crate::store::{Embedded, Key, Store};
 use arc_swap::ArcSwap;
+use jeton_core::clock::Clock;
 use jeton_core::keys::KeySet;
 use jeton_core::policy::Policy;
 use jeton_core::release::Release;

@@ -18,9 +18,9 @@ pub use keyring::Keyring;
 pub use rotate::Source;
 pub use uses::{Used, Uses};
 
-use crate::clock::Clock;
 use crate::store::Store;
 use arc_swap::ArcSwap;
+use jeton_core::clock::Clock;
 use jeton_core::policy::Policy;
 use std::sync::Arc;
 

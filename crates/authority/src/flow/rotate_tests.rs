@@ -3,7 +3,6 @@
 use super::review::review;
 use super::rotate::{self, KeysError, Source};
 use super::{Tokens, Uses, journal, key_figures};
-use crate::clock::Clock;
 use crate::store::{
     Change, CommitFuture, Embedded, Expect, Figures, Index, IndexRow, Key, Page, Prefix, Store, StoreError,
     Stored, TooOld, Txn, Watcher,
@@ -11,6 +10,7 @@ use crate::store::{
 use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jeton_core::claims::LegacyClaims;
+use jeton_core::clock::Clock;
 use jeton_core::issue::Ask;
 use jeton_core::keys::jwks;
 use jeton_core::policy::Policy;

@@ -13,8 +13,8 @@ pub use judge::{Judged, Work};
 pub use manifests::{MAX_MANIFEST_BYTES, ManifestError, Manifests, Workload};
 pub use play::{ContainerToken, Given, TokenSource};
 
-use crate::clock::Clock;
 use crate::world::{WorldError, signer};
+use jeton_core::clock::Clock;
 use jeton_core::release::{NEWEST, OLDEST};
 use serde::Serialize;
 

@@ -1,13 +1,13 @@
 //! One release, lived through: every workload's pod is made, and its tokens are looked at.
 
 use super::manifests::{Manifests, Workload};
-use crate::clock::Clock;
 use crate::flow::issue::issue;
 use crate::objects::kind::text;
 use crate::objects::kinds::{POD, SECRET, SERVICE_ACCOUNT};
 use crate::signer::LocalSigner;
 use crate::status::ApiError;
 use crate::world::{World, WorldError};
+use jeton_core::clock::Clock;
 use jeton_core::issue::Ask;
 use jeton_core::release::{Gate, Release};
 use jeton_core::wire::BoundObjectRef;

@@ -4,7 +4,6 @@ use crate::args_node::{Agent, Tmpfs};
 use crate::process::{self, Failure};
 use jeton_node::agent::{self, Home, Memory, Metrics, Settings};
 use jeton_node::api;
-use jeton_node::clock::Clock;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -50,10 +49,8 @@ pub(crate) async fn work(
     ready: impl FnOnce(&Settings, &Home),
 ) -> Result<(), Failure> {
     let client = api::connect(kubeconfig).await.map_err(|e| Failure::of(&e))?;
-    let clock = process::clock();
-    let clock = Clock::new(move || clock.now());
     let told = |home: &Home| ready(settings, home);
-    agent::run(client, clock, settings, metrics, told).await.map_err(|e| Failure::of(&e))
+    agent::run(client, process::clock(), settings, metrics, told).await.map_err(|e| Failure::of(&e))
 }
 
 /// The one line that scripts wait for.

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
         },
         command: args.command.clone(),
         mount: !args.no_mount,
-        clock: process::node_clock(),
+        clock: process::clock(),
     };
     let note = Arc::new(|line: &str| process::note(&format!("jeton run: {line}")));
     run::run(&settings, &(note as run::Note)).map(ExitCode::from).map_err(|error| own(&error))

@@ -5,7 +5,7 @@ mod exec_plugin;
 pub(crate) mod cluster_api;
 
 use crate::args::{LogFormat, Logging};
-use jeton_authority::clock::Clock;
+use jeton_core::clock::Clock;
 use jeton_core::limits::MAX_TOKEN_BYTES;
 use jeton_core::policy::Lifetimes;
 use jeton_core::time::UnixTime;
@@ -80,12 +80,6 @@ pub(crate) fn clock() -> Clock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixTime::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     })
-}
-
-/// The system's clock, as the node side takes it.
-pub(crate) fn node_clock() -> jeton_node::clock::Clock {
-    let clock = clock();
-    jeton_node::clock::Clock::new(move || clock.now())
 }
 
 /// The name of this machine, for people.

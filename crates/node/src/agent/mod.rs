@@ -20,7 +20,7 @@ pub use serve::serve;
 pub use status::CONDITION;
 
 use crate::api::Context;
-use crate::clock::Clock;
+use jeton_core::clock::Clock;
 use kube::Client;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 
 use super::metrics::Metrics;
 use crate::api::Failure;
-use crate::clock::Clock;
+use jeton_core::clock::Clock;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Patch, PatchParams, PostParams};

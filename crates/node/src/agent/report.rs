@@ -5,9 +5,9 @@
 
 use super::metrics::Metrics;
 use crate::api::Failure;
-use crate::clock::Clock;
 use crate::happening::{Happening, Log, Sink};
 use crate::wanted::PodRef;
+use jeton_core::clock::Clock;
 use jeton_core::time::UnixTime;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Patch, PatchParams, PostParams};

@@ -17,9 +17,9 @@ pub use object::{Data, Found, ObjectSeen};
 pub use slots::Slot;
 pub use token::Granted;
 
-use crate::clock::Clock;
 use crate::happening::{Happening, Sink};
 use crate::wanted::{ObjectKind, PodRef};
+use jeton_core::clock::Clock;
 use kube::Client;
 use slots::Slots;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! A keeper against a scripted API server, in time that is not real.
 
 use super::*;
-use crate::clock::Clock;
 use crate::happening::{Happening, Sink};
 use crate::wanted::{PodRef, wanted};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Request, Response};
+use jeton_core::clock::Clock;
 use jeton_core::time::UnixTime;
 use kube::Client;
 use kube::client::Body;

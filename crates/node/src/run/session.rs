@@ -2,7 +2,7 @@
 
 use super::pod::{self, Identity};
 use super::{Note, RunError, chain};
-use crate::clock::Clock;
+use jeton_core::clock::Clock;
 use jeton_core::deliver::{
     LOOK_SECONDS, Pulses, RENEW_SECONDS, RENEWED_ANNOTATION, RUN_SCHEDULER, SILENT_SECONDS,
 };

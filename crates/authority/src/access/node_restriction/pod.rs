@@ -2,11 +2,9 @@
 
 use crate::objects::admission::references;
 use crate::objects::kind::text;
+use crate::objects::kinds::MIRROR_ANNOTATION;
 use crate::status::ApiError;
 use serde_json::Value;
-
-/// Annotation of a pod that shows what a node runs by itself.
-const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// Checks a new pod; the inner result is the refusal. `uid`: that of a node by its name. A pod that named a Secret or an
 /// account would open it to the node, so a mirror pod names none.
@@ -15,9 +13,9 @@ pub(super) fn create(
     pod: &Value,
     uid: impl Fn(&str) -> Result<Value, ApiError>,
 ) -> Result<Result<(), String>, ApiError> {
-    if pod["metadata"]["annotations"].get(MIRROR).is_none() {
+    if pod["metadata"]["annotations"].get(MIRROR_ANNOTATION).is_none() {
         return Ok(Err(format!(
-            "pod does not have {MIRROR:?} annotation, node {node:?} can only create mirror pods"
+            "pod does not have {MIRROR_ANNOTATION:?} annotation, node {node:?} can only create mirror pods"
         )));
     }
     if text(pod, "/spec/nodeName") != node {

@@ -7,7 +7,7 @@ use super::inject;
 use super::references::{ephemeral_not_mountable, has_token_volume, not_mountable, secrets};
 use crate::objects::Registry;
 use crate::objects::kind::text;
-use crate::objects::kinds::{ENFORCE_MOUNTABLE, POD, SECRET, SERVICE_ACCOUNT, TOKEN_TYPE};
+use crate::objects::kinds::{ENFORCE_MOUNTABLE, MIRROR_ANNOTATION, POD, SECRET, SERVICE_ACCOUNT, TOKEN_TYPE};
 use crate::objects::meta;
 use crate::objects::registry::about;
 use crate::status::{About, ApiError};
@@ -19,8 +19,6 @@ use uuid::Uuid;
 
 /// The account of a pod that names none.
 const DEFAULT_ACCOUNT: &str = "default";
-/// Annotation of a pod that shows what a node runs by itself.
-const MIRROR: &str = "kubernetes.io/config.mirror";
 /// Times the account `default` is looked for: it is made right after its namespace. Kubernetes 1.36: 10.
 const DEFAULT_ATTEMPTS: u32 = 10;
 /// Milliseconds between two of them: this, and up to 99 more.
@@ -28,7 +26,7 @@ const RETRY_MILLIS: u64 = 100;
 
 /// Admits a new pod.
 pub(super) async fn admit(registry: &Registry, namespace: &str, pod: &mut Value) -> Result<(), ApiError> {
-    if pod["metadata"]["annotations"].get(MIRROR).is_some() {
+    if pod["metadata"]["annotations"].get(MIRROR_ANNOTATION).is_some() {
         return mirror(pod).map_err(|why| forbidden(pod, why));
     }
     if !pod["spec"].is_object() {

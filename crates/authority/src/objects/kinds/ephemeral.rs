@@ -3,11 +3,10 @@
 //! Kubernetes 1.36: the subresource changes nothing but this list, and only by adding to it; `kubectl debug` writes it.
 //! They matter here because what they name (a Secret in their environment) is what the node may then read.
 
-use super::pod::default_container;
+use super::pod::{MIRROR_ANNOTATION, default_container, name_and_image};
 use super::volumes;
 use crate::objects::kind::text;
 use crate::status::{Cause, Fault};
-use jeton_core::ident;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -51,25 +50,14 @@ fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn check(new: &[Value], old: &Value, causes: &mut Vec<Cause>) {
-    if old["metadata"]["annotations"].get("kubernetes.io/config.mirror").is_some() {
+    if old["metadata"]["annotations"].get(MIRROR_ANNOTATION).is_some() {
         causes.push(Cause::forbidden(LIST, "static pods do not support ephemeral containers"));
     }
     let first: BTreeSet<&str> = containers(old).map(|c| text(c, "/name")).collect();
     let mut names = first.clone();
     for (at, container) in new.iter().enumerate() {
         let path = format!("{LIST}[{at}]");
-        let name = text(container, "/name");
-        if name.is_empty() {
-            causes.push(Cause::required(format!("{path}.name"), ""));
-        } else if let Err(why) = ident::dns_label(name) {
-            causes.push(Cause::invalid(format!("{path}.name"), name, why));
-        } else if !names.insert(name) {
-            let fault = Fault::Duplicate(format!("{name:?}"));
-            causes.push(Cause { field: format!("{path}.name"), fault });
-        }
-        if text(container, "/image").is_empty() {
-            causes.push(Cause::required(format!("{path}.image"), ""));
-        }
+        name_and_image(container, &path, &mut names, causes);
         let target = text(container, "/targetContainerName");
         if !target.is_empty() && !first.contains(target) {
             let fault = Fault::NotFound(format!("{target:?}"));

@@ -47,7 +47,7 @@ pub use job::JOB;
 pub use lease::LEASE;
 pub use namespace::NAMESPACE;
 pub use node::NODE;
-pub use pod::POD;
+pub use pod::{MIRROR_ANNOTATION, POD};
 pub use replica_set::REPLICA_SET;
 pub use role::ROLE;
 pub use role_binding::ROLE_BINDING;

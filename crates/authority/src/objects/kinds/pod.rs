@@ -3,15 +3,19 @@
 use super::pod_columns;
 use super::volumes;
 use crate::objects::kind::{Facts, Kind, PLAIN, default_to, text};
-use crate::status::Cause;
+use crate::status::{Cause, Fault};
 use jeton_core::ident;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Seconds a pod may take to end, when it says nothing else. Kubernetes 1.36: 30.
 const DEFAULT_GRACE_SECONDS: i64 = 30;
 /// Most containers of one pod (Kubernetes has no number; its limit is the size of a request).
 const MAX_CONTAINERS: usize = 1000;
 const FROZEN: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+
+/// Annotation of a pod that shows what a node runs by itself.
+pub const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 
 /// core/v1 Pod.
 pub const POD: Kind = Kind {
@@ -106,23 +110,12 @@ fn check(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
     if containers.is_none_or(Vec::is_empty) {
         causes.push(Cause::required("spec.containers", ""));
     }
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     for group in ["initContainers", "containers"] {
         let items = new.pointer(&format!("/spec/{group}")).and_then(Value::as_array);
         for (at, container) in items.into_iter().flatten().take(MAX_CONTAINERS).enumerate() {
             let path = format!("spec.{group}[{at}]");
-            let name = text(container, "/name");
-            if name.is_empty() {
-                causes.push(Cause::required(format!("{path}.name"), ""));
-            } else if let Err(why) = ident::dns_label(name) {
-                causes.push(Cause::invalid(format!("{path}.name"), name, why));
-            } else if !names.insert(name) {
-                let fault = crate::status::Fault::Duplicate(format!("{name:?}"));
-                causes.push(Cause { field: format!("{path}.name"), fault });
-            }
-            if text(container, "/image").is_empty() {
-                causes.push(Cause::required(format!("{path}.image"), ""));
-            }
+            name_and_image(container, &path, &mut names, causes);
         }
     }
     if new.pointer("/spec/ephemeralContainers").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
@@ -141,6 +134,27 @@ fn check(new: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
         && let Err(why) = ident::dns_subdomain(node)
     {
         causes.push(Cause::invalid("spec.nodeName", node, why));
+    }
+}
+
+/// What every sort of container needs: a name that no other one has, and an image.
+pub(super) fn name_and_image<'a>(
+    container: &'a Value,
+    path: &str,
+    names: &mut BTreeSet<&'a str>,
+    causes: &mut Vec<Cause>,
+) {
+    let name = text(container, "/name");
+    if name.is_empty() {
+        causes.push(Cause::required(format!("{path}.name"), ""));
+    } else if let Err(why) = ident::dns_label(name) {
+        causes.push(Cause::invalid(format!("{path}.name"), name, why));
+    } else if !names.insert(name) {
+        let fault = Fault::Duplicate(format!("{name:?}"));
+        causes.push(Cause { field: format!("{path}.name"), fault });
+    }
+    if text(container, "/image").is_empty() {
+        causes.push(Cause::required(format!("{path}.image"), ""));
     }
 }
 

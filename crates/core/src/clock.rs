@@ -1,6 +1,8 @@
-//! Where the server takes the time from, so that tests can bring their own.
+//! Where a shell takes the time from, so that tests can bring their own.
+//!
+//! It lies here because every shell needs the same one. No stage takes a clock: a stage takes the moment.
 
-use jeton_core::time::UnixTime;
+use crate::time::UnixTime;
 use std::sync::Arc;
 
 /// A source of moments.
