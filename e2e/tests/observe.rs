@@ -77,7 +77,8 @@ impl Lab {
         };
         let user = token.is_none().then_some(admin);
         let peer = Peer { address: "192.0.2.7:1234".parse().unwrap(), user };
-        let answer = self.app.answer(request.body(Full::new(bytes)).unwrap(), &peer).await;
+        let conversation = self.app.converse(peer);
+        let answer = self.app.answer(request.body(Full::new(bytes)).unwrap(), &conversation).await;
         let code = answer.status().as_u16();
         assert!(answer.headers().contains_key("audit-id"));
         let body = answer.into_body().collect().await.unwrap().to_bytes();
@@ -217,7 +218,8 @@ async fn a_client_that_goes_away_is_written_down() {
         address: "192.0.2.7:1".parse().unwrap(),
         user: Some(UserInfo { groups: vec!["system:masters".to_owned()], ..UserInfo::default() }),
     };
-    let mut waiting = Box::pin(lab.app.answer(request, &peer));
+    let conversation = lab.app.converse(peer);
+    let mut waiting = Box::pin(lab.app.answer(request, &conversation));
     let polled =
         std::future::poll_fn(|context| std::task::Poll::Ready(waiting.as_mut().poll(context).is_pending()));
     assert!(polled.await, "the body never comes");

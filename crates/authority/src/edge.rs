@@ -62,14 +62,16 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves until `stop` is ready, then lets requests under way finish.
-pub async fn serve<H, F>(
+/// Serves until `stop` is ready, then lets requests under way finish. `connected` is asked once for each connection for
+/// what answers its requests.
+pub async fn serve<C, H, F>(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
-    handler: H,
+    connected: C,
     stop: impl Future<Output = ()>,
 ) where
-    H: Fn(Request<Incoming>, Arc<Peer>) -> F + Clone + Send + Sync + 'static,
+    C: Fn(Peer) -> H + Clone + Send + Sync + 'static,
+    H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let acceptor = TlsAcceptor::from(tls);
@@ -91,10 +93,10 @@ pub async fn serve<H, F>(
                 continue;
             }
         };
-        let (acceptor, handler, watcher) = (acceptor.clone(), handler.clone(), graceful.watcher());
+        let (acceptor, connected, watcher) = (acceptor.clone(), connected.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _place = place;
-            if let Err(error) = connection(stream, address, acceptor, handler, watcher).await {
+            if let Err(error) = connection(stream, address, acceptor, connected, watcher).await {
                 tracing::debug!(%address, error, "connection");
             }
         });
@@ -105,15 +107,16 @@ pub async fn serve<H, F>(
     }
 }
 
-async fn connection<H, F>(
+async fn connection<C, H, F>(
     stream: TcpStream,
     address: SocketAddr,
     acceptor: TlsAcceptor,
-    handler: H,
+    connected: C,
     watcher: hyper_util::server::graceful::Watcher,
 ) -> Result<(), String>
 where
-    H: Fn(Request<Incoming>, Arc<Peer>) -> F + Clone + Send + Sync + 'static,
+    C: Fn(Peer) -> H,
+    H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     stream.set_nodelay(true).map_err(|e| e.to_string())?;
@@ -123,11 +126,11 @@ where
     let certificate = session.peer_certificates().and_then(<[_]>::first);
     let user = certificate.and_then(|der| certificate_user(der));
     let second = session.alpn_protocol() == Some(b"h2");
-    let peer = Arc::new(Peer { address, user });
+    let handler = connected(Peer { address, user });
     let service = service_fn(move |request| {
         let answer = match refused(&request) {
             Some(refusal) => Err(refusal),
-            None => Ok(handler(request, peer.clone())),
+            None => Ok(handler(request)),
         };
         async move {
             Ok::<_, Infallible>(match answer {

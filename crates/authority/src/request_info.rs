@@ -4,7 +4,8 @@
 //! from whether a name is given; a namespace's own name stands as its namespace too.
 
 use crate::objects::selector::Selector;
-use http::Method;
+use http::uri::PathAndQuery;
+use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
@@ -73,6 +74,40 @@ impl Query {
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
     }
+}
+
+/// A request line, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestLine {
+    method: Method,
+    target: Box<str>,
+    /// The parameters of its query.
+    pub query: Query,
+    /// What it asks for; `None`: the path is not UTF-8 once decoded.
+    pub info: Option<RequestInfo>,
+}
+
+impl RequestLine {
+    /// Reads one.
+    pub fn read(method: &Method, uri: &Uri) -> Self {
+        let query = Query::parse(uri.query());
+        let info = parse(method, uri.path(), &query);
+        Self { method: method.clone(), target: target(uri).into(), query, info }
+    }
+
+    /// Whether it is the line of this method and URI. Host and scheme mean nothing here.
+    pub fn is(&self, method: &Method, uri: &Uri) -> bool {
+        self.method == *method && *self.target == *target(uri)
+    }
+
+    /// Path and query as they came.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+}
+
+fn target(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("", PathAndQuery::as_str)
 }
 
 /// Reads a request line; `None` when the path is not UTF-8 once decoded.

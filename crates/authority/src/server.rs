@@ -247,11 +247,14 @@ impl Server {
             stop.await;
             ending.end();
         };
-        let handler = move |request, peer: Arc<edge::Peer>| {
-            let app = app.clone();
-            async move { app.answer(request, &peer).await }
+        let connected = move |peer| {
+            let line = Arc::new((app.clone(), app.converse(peer)));
+            move |request| {
+                let line = line.clone();
+                async move { line.0.answer(request, &line.1).await }
+            }
         };
-        edge::serve(self.listener, self.tls, handler, stop).await;
+        edge::serve(self.listener, self.tls, connected, stop).await;
         if observer.audit.is_some() {
             // It may wait for the disk.
             let finished = tokio::task::spawn_blocking(move || observer.audit.as_ref().map(AuditLog::finish));

@@ -4,13 +4,13 @@
 //! accounts that hold tokens and words of fixed lists. Everything is forgotten when the process ends.
 
 use http::HeaderValue;
-use jeton_core::ident::split_account_username;
+use jeton_core::ident::{dns_label, dns_subdomain};
 use jeton_core::observe::{Event, UseKind, family, stem};
 use jeton_core::time::UnixTime;
-use jeton_core::verify::Verified;
+use jeton_core::verify::{Account, Verified};
 use prometheus::{Error, IntCounter, IntCounterVec, Opts};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 /// Series of `jeton_token_uses_total`; what comes after them is counted as `other`.
@@ -70,9 +70,29 @@ pub struct TokenUses {
 /// Where an entry stands in the line of those that make room: trouble last, then by the second of its last use.
 type Place = (bool, i64, u64);
 
+/// For keys that are hashes already, under a key that the process drew.
+#[derive(Debug, Default)]
+struct Already(u64);
+
+impl Hasher for Already {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, Entry, BuildHasherDefault<Already>>,
     /// The places of all entries: with more workloads than entries, every use may make room, and must not look at all.
     line: BTreeSet<Place>,
     series: HashSet<u64>,
@@ -100,35 +120,16 @@ impl TokenUses {
     /// Counts a use, when the event is one.
     pub fn note(&self, event: &Event<'_>, seen: Seen<'_>, now: UnixTime) {
         let Event::Accepted(verified) = event else { return };
-        let Some((namespace, account)) = split_account_username(&verified.user().username) else { return };
+        let Account { namespace, name: account, .. } = verified.account();
         let kind = UseKind::of(verified);
         let client = match seen {
             Seen::Presented(agent) => family(agent.map(|agent| agent.to_str().unwrap_or("?"))),
             Seen::Reviewed => REVIEWED,
         };
-        let pod = extra(verified, "authentication.kubernetes.io/pod-name");
+        let pod = verified.pod().unwrap_or("");
         let secret = verified.legacy().map_or("", |used| used.secret.as_str());
         let key = self.hasher.hash_one((kind, namespace, account, stem(pod), secret, client));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !state.entries.contains_key(&key) {
-            let counter = self.counter(&mut state, [kind.name(), namespace, account, client]);
-            state.make_room();
-            let entry = Entry {
-                namespace: namespace.into(),
-                account: account.into(),
-                pod: "".into(),
-                secret: secret.into(),
-                kind,
-                client,
-                uses: 0,
-                first: now,
-                last: now,
-                issued_at: None,
-                expires: None,
-                counter,
-            };
-            state.insert(key, entry);
-        }
         let State { entries, line, .. } = &mut *state;
         if let Some(entry) = entries.get_mut(&key) {
             let before = entry.place(key);
@@ -138,7 +139,29 @@ impl TokenUses {
                 line.remove(&before);
                 line.insert(after);
             }
+            return;
         }
+        if dns_label(namespace).is_err() || dns_subdomain(account).is_err() {
+            return;
+        }
+        let counter = self.counter(&mut state, [kind.name(), namespace, account, client]);
+        state.make_room();
+        let mut entry = Entry {
+            namespace: namespace.into(),
+            account: account.into(),
+            pod: "".into(),
+            secret: secret.into(),
+            kind,
+            client,
+            uses: 0,
+            first: now,
+            last: now,
+            issued_at: None,
+            expires: None,
+            counter,
+        };
+        entry.used(verified, pod, now);
+        state.insert(key, entry);
     }
 
     /// The counter of these labels, or the one that the rest share.
@@ -203,10 +226,6 @@ impl Entry {
         let end = base.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= 200).last();
         format!("{}-{:08x}", &base[..end.unwrap_or(0)], key >> 32)
     }
-}
-
-fn extra<'a>(verified: &'a Verified, key: &str) -> &'a str {
-    verified.user().extra.get(key).and_then(|values| values.first()).map_or("", String::as_str)
 }
 
 #[cfg(test)]

@@ -47,15 +47,18 @@ pub fn serve(dir: &Path, body: &Path) -> Result<(), Box<dyn Error>> {
     let now = UnixTime::from_seconds(i64::try_from(seconds)?);
     let authority = Authority::ensure(dir, now)?;
     let body = Bytes::from(std::fs::read(body)?);
-    let handler = move |request: Request<Incoming>, _: Arc<Peer>| {
+    let connected = move |_: Peer| {
         let body = body.clone();
-        async move {
-            let read = Limited::new(request.into_body(), MAX_REQUEST_BYTES).collect().await;
-            let mut response = Response::new(Body::new(body));
-            let code = if read.is_ok() { StatusCode::CREATED } else { StatusCode::BAD_REQUEST };
-            *response.status_mut() = code;
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
+        move |request: Request<Incoming>| {
+            let body = body.clone();
+            async move {
+                let read = Limited::new(request.into_body(), MAX_REQUEST_BYTES).collect().await;
+                let mut response = Response::new(Body::new(body));
+                let code = if read.is_ok() { StatusCode::CREATED } else { StatusCode::BAD_REQUEST };
+                *response.status_mut() = code;
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response
+            }
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -69,7 +72,7 @@ pub fn serve(dir: &Path, body: &Path) -> Result<(), Box<dyn Error>> {
         writeln!(out, "ready https://{address} kubeconfig={}", kubeconfig.display())?;
         out.flush()?;
         drop(out);
-        edge::serve(listener, tls, handler, std::future::pending()).await;
+        edge::serve(listener, tls, connected, std::future::pending()).await;
         Ok(())
     })
 }

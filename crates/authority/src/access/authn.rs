@@ -8,6 +8,7 @@ use crate::status::ApiError;
 use http::header::AUTHORIZATION;
 use jeton_core::ident::AUTHENTICATED_GROUP;
 use jeton_core::wire::UserInfo;
+use std::sync::Arc;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Name of a caller without credentials.
@@ -23,7 +24,7 @@ pub const EXTRA_SPACE_WARNING: &str =
 #[derive(Debug)]
 pub struct Caller<'a> {
     /// Who.
-    pub user: UserInfo,
+    pub user: Arc<UserInfo>,
     /// The token that says so; what it opened must not outlive it.
     pub token: Option<&'a str>,
     /// For a `Warning` header.
@@ -61,7 +62,7 @@ pub const AUTO_GENERATED_WARNING: &str = "Use tokens from the TokenRequest API o
 pub fn authenticate<'a>(
     tokens: &Tokens,
     exchange: &'a Exchange,
-    certificate: Option<&UserInfo>,
+    certificate: Option<&Arc<UserInfo>>,
 ) -> Result<Caller<'a>, ApiError> {
     if let Some(user) = certificate {
         return Ok(Caller { user: user.clone(), token: None, warning: None });
@@ -79,7 +80,7 @@ pub fn authenticate<'a>(
             })?;
             let old = verified.legacy().is_some_and(|used| used.auto_generated);
             let warning = old.then_some(AUTO_GENERATED_WARNING);
-            return Ok(Caller { user: verified.into_answer().0, token: Some(token), warning });
+            return Ok(Caller { user: Arc::new(verified.user()), token: Some(token), warning });
         }
         Bearer::ExtraSpace => Some(EXTRA_SPACE_WARNING),
         Bearer::None => None,
@@ -89,7 +90,7 @@ pub fn authenticate<'a>(
         groups: vec![UNAUTHENTICATED_GROUP.to_owned()],
         ..UserInfo::default()
     };
-    Ok(Caller { user, token: None, warning })
+    Ok(Caller { user: Arc::new(user), token: None, warning })
 }
 
 /// The user of a client certificate that TLS verified: common name and organizations.

@@ -2,14 +2,14 @@
 
 use super::decode::{self, Validation};
 use super::reply::Reply;
-use super::review_answer;
+use super::review_answer::{self, Finding};
 use super::router::App;
 use crate::exchange::Exchange;
 use crate::flow::review::{event, review};
 use crate::status::ApiError;
 use http::{HeaderMap, StatusCode};
 use jeton_core::limits::MAX_AUDIENCES;
-use jeton_core::wire::{AUTHENTICATION_V1, TokenReview, TokenReviewStatus, UserInfo};
+use jeton_core::wire::{AUTHENTICATION_V1, TokenReview, UserInfo};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn presented(token: &str) -> &str {
 
 /// Answers a TokenReview.
 pub(super) fn token_review(app: &App, exchange: &Exchange, bytes: &[u8]) -> Result<Reply, ApiError> {
-    let validation = Validation::of(&exchange.query)?;
+    let validation = Validation::of(exchange.query())?;
     let thorough;
     let (request, warnings) = match plain(&exchange.parts.headers, bytes) {
         Some(request) => (request, Vec::new()),
@@ -58,14 +58,15 @@ pub(super) fn token_review(app: &App, exchange: &Exchange, bytes: &[u8]) -> Resu
     if let Some(event) = event(&outcome) {
         exchange.saw_reviewed(&event);
     }
-    let status = match outcome {
-        Ok(verified) => {
-            let (user, audiences) = verified.into_answer();
-            TokenReviewStatus { authenticated: true, user, audiences, error: String::new() }
+    let why;
+    let finding = match &outcome {
+        Ok(verified) => Finding::Good(verified),
+        Err(refused) => {
+            why = refused.to_string();
+            Finding::Bad(&why)
         }
-        Err(refused) => TokenReviewStatus { error: refused.to_string(), ..TokenReviewStatus::default() },
     };
-    let body = review_answer::json(&request.metadata, &request.spec, &status)?;
+    let body = review_answer::json(&request.metadata, &request.spec, finding)?;
     Ok(Reply::json_text(StatusCode::CREATED, body).warn(warnings))
 }
 
@@ -76,7 +77,7 @@ pub(super) fn self_subject_review(
     bytes: &[u8],
     user: &UserInfo,
 ) -> Result<Reply, ApiError> {
-    let validation = Validation::of(&exchange.query)?;
+    let validation = Validation::of(exchange.query())?;
     let decoded =
         decode::object(&exchange.parts.headers, bytes, AUTHENTICATION_V1, "SelfSubjectReview", validation)?;
     let answer = json!({

@@ -14,7 +14,7 @@ use crate::access::impersonate;
 use crate::answer::Body;
 use crate::controllers::legacy_tracking::write_uses;
 use crate::edge::Peer;
-use crate::exchange::{AUDIT_ID, Exchange, Observer};
+use crate::exchange::{AUDIT_ID, Conversation, Exchange, Observer};
 use crate::flow::{Tokens, key_figures};
 use crate::health::{self, Health};
 use crate::metrics::CONTENT_TYPE;
@@ -97,18 +97,27 @@ impl App {
         self.ending.send_replace(true);
     }
 
+    /// A connection whose requests this API will answer.
+    pub fn converse(&self, peer: Peer) -> Arc<Conversation> {
+        Arc::new(Conversation::new(self.observer.clone(), peer))
+    }
+
     /// Answers a request, whatever it is.
-    pub async fn answer<B>(self: &Arc<Self>, request: Request<B>, peer: &Peer) -> Response<Body>
+    pub async fn answer<B>(
+        self: &Arc<Self>,
+        request: Request<B>,
+        conversation: &Arc<Conversation>,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
         let head = parts.method == Method::HEAD;
-        let mut exchange = Exchange::begin(&self.observer, parts, peer.address, peer.user.is_some());
+        let mut exchange = Exchange::begin(conversation, parts);
         // Kubernetes 1.36: a caller is warned of their token whatever the answer is.
         let mut warning = None;
-        let handled = unpanicked(self.handle(&exchange, body, peer.user.as_ref(), &mut warning)).await;
+        let handled = unpanicked(self.handle(&exchange, body, conversation.user(), &mut warning)).await;
         // Kubernetes 1.36: the date of a legacy token's use is there before the answer is.
         write_uses(&self.registry, &self.tokens.uses).await;
         let mut response = match handled {
@@ -143,7 +152,7 @@ impl App {
         self: &Arc<Self>,
         exchange: &Exchange,
         body: B,
-        certificate: Option<&UserInfo>,
+        certificate: Option<&Arc<UserInfo>>,
         warned: &mut Option<&'static str>,
     ) -> Result<Reply, ApiError>
     where
@@ -151,8 +160,7 @@ impl App {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let headers = &exchange.parts.headers;
-        let info = exchange.info.as_ref();
-        let info = info.ok_or_else(|| ApiError::BadRequest("the URL is not UTF-8".to_owned()))?;
+        let info = exchange.info().ok_or_else(|| ApiError::BadRequest("the URL is not UTF-8".to_owned()))?;
         let caller = authn::authenticate(&self.tokens, exchange, certificate)
             .inspect_err(|_| exchange.not_authenticated())?;
         let Caller { user, token, warning } = caller;
@@ -174,7 +182,7 @@ impl App {
             None => self.plain(exchange, info),
             Some(path) => {
                 let body = self.room.read(headers, body).await?;
-                let request = Incoming { headers, query: &exchange.query, path, user, token, exchange };
+                let request = Incoming { headers, query: exchange.query(), path, user, token, exchange };
                 self.resource(&request, info.verb, &body).await
             }
         }
@@ -261,7 +269,7 @@ impl App {
         match info.path.as_str() {
             "/healthz" | "/livez" | "/readyz" => {
                 let ready = self.health.ready(self.tokens.clock.now());
-                let report = health::report(&info.path, &exchange.query, ready);
+                let report = health::report(&info.path, exchange.query(), ready);
                 return Ok(match report {
                     Ok(text) => Reply::text(StatusCode::OK, &text),
                     Err(text) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, &text),

@@ -43,10 +43,18 @@ impl Lab {
     }
 
     pub(crate) fn tokens(&self) -> Arc<Tokens> {
+        self.tokens_with(|_| ())
+    }
+
+    /// The same with other settings.
+    pub(crate) fn tokens_with(&self, change: impl FnOnce(&mut Policy)) -> Arc<Tokens> {
+        let mut policy =
+            Policy { release: self.registry.release, ..Policy::for_issuer("https://issuer.example") };
+        change(&mut policy);
         let signer = LocalSigner::from_pem(local::new_key_pem().unwrap().as_bytes()).unwrap();
         let keys = KeySet::new([signer.public().clone()]);
         Arc::new(Tokens {
-            policy: Policy { release: self.registry.release, ..Policy::for_issuer("https://issuer.example") },
+            policy,
             ring: ArcSwap::from_pointee(Keyring::fixed(Signer::Local(Arc::new(signer)), keys)),
             source: Source::Given("sa.key".into()),
             uses: Uses::default(),

@@ -64,12 +64,10 @@ pub fn review(tokens: &Tokens, token: &str, asked: &[String]) -> Result<Verified
         Kind::Bound => look_up(tokens, &wanted),
         Kind::Legacy => look_up_legacy(tokens, &wanted),
     };
-    let decided = decide(&proven, &digest, asked, &snapshot, &tokens.policy, tokens.clock.now());
+    let audienceless = proven.audienceless().map(str::to_owned);
+    let decided = decide(proven, &digest, asked, &snapshot, &tokens.policy, tokens.clock.now());
     note_use(tokens, &decided);
-    decided.map_err(|why| Refused::Rejected {
-        why: Box::new(why),
-        audienceless: proven.audienceless().map(str::to_owned),
-    })
+    decided.map_err(|why| Refused::Rejected { why: Box::new(why), audienceless })
 }
 
 /// A legacy token that held, or would hold but for its mark, counts as used.

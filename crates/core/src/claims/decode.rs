@@ -160,68 +160,6 @@ fn private(map: &mut Map<String, Value>) -> Result<Private, String> {
     })
 }
 
-/// The claims of a token that is written as this server writes them, in one pass; `None` when a member is unknown,
-/// stands twice or has another type. It then takes [`issuer`] and [`claims`] to say what the token is, and wherever
-/// this one reads something, those two read the same.
-pub fn plain_claims(payload: &[u8]) -> Option<Claims> {
-    // As text at once: checked for UTF-8 as a whole, not string by string.
-    let plain: Plain = serde_json::from_str(std::str::from_utf8(payload).ok()?).ok()?;
-    let inner = plain.private;
-    let reference = |r: PlainRef| Ref { name: r.name, uid: r.uid };
-    Some(Claims {
-        issuer: plain.iss,
-        subject: plain.sub,
-        audiences: plain.aud,
-        expires: plain.exp,
-        issued_at: plain.iat,
-        not_before: plain.nbf,
-        id: plain.jti,
-        private: Private {
-            namespace: inner.namespace,
-            account: inner.serviceaccount.map(reference).unwrap_or_default(),
-            secret: inner.secret.map(reference),
-            pod: inner.pod.map(reference),
-            node: inner.node.map(reference),
-            warn_after: inner.warnafter,
-        },
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Plain {
-    iss: String,
-    #[serde(default)]
-    sub: String,
-    #[serde(default)]
-    aud: Vec<String>,
-    exp: Option<i64>,
-    iat: Option<i64>,
-    nbf: Option<i64>,
-    #[serde(default)]
-    jti: String,
-    #[serde(default, rename = "kubernetes.io")]
-    private: PlainPrivate,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct PlainPrivate {
-    namespace: String,
-    serviceaccount: Option<PlainRef>,
-    secret: Option<PlainRef>,
-    pod: Option<PlainRef>,
-    node: Option<PlainRef>,
-    warnafter: Option<i64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct PlainRef {
-    name: String,
-    uid: String,
-}
-
 /// The claims of a bound token.
 ///
 /// # Errors
@@ -300,30 +238,6 @@ mod tests {
             r#"{"x":{"y":[{"z":1,"z":1}]}}"#,
         ] {
             assert!(claims(body.as_bytes()).unwrap_err().contains("duplicate key"), "{body}");
-        }
-    }
-
-    #[test]
-    fn the_quick_reader_sees_what_the_strict_ones_see() {
-        let whole = r#"{"aud":["a","b"],"exp":3,"iat":1,"iss":"i\u003c","jti":"j","kubernetes.io":{"namespace":"n","node":{"name":"n1"},"pod":{"name":"p","uid":"u"},"secret":{"name":"s","uid":"x"},"serviceaccount":{"name":"b","uid":"v"},"warnafter":2},"nbf":1,"sub":"s"}"#;
-        for quick in [whole, r#"{"iss":"i"}"#, r#"{"iss":"i","exp":null,"kubernetes.io":{"pod":null}}"#] {
-            let read = plain_claims(quick.as_bytes()).unwrap();
-            assert_eq!(read, claims(quick.as_bytes()).unwrap(), "{quick}");
-            assert_eq!(Some(read.issuer), issuer(quick.as_bytes()), "{quick}");
-        }
-        for slow in [
-            "[]",
-            r#"["i"]"#,
-            "{}",
-            r#"{"iss":"i"} x"#,
-            r#"{"iss":"i","iss":"i"}"#,
-            r#"{"iss":"i","ISS":"j"}"#,
-            r#"{"iss":"i","exp":1.5}"#,
-            r#"{"iss":"i","aud":"a"}"#,
-            r#"{"iss":"i","more":1}"#,
-            r#"{"iss":"i","kubernetes.io":{"pod":{"name":"p","name":"q"}}}"#,
-        ] {
-            assert_eq!(plain_claims(slow.as_bytes()), None, "{slow}");
         }
     }
 

@@ -5,9 +5,13 @@
 
 mod encode;
 mod decode;
+mod packed;
+mod segment;
 
-pub use decode::{Header, LegacyClaims, claims, header, issuer, legacy_claims, plain_claims};
+pub use decode::{Header, LegacyClaims, claims, header, issuer, legacy_claims};
 pub use encode::{legacy_payload, payload};
+pub use packed::{PackedClaims, RefView};
+pub use segment::segment;
 
 /// Issuer of tokens out of Secrets.
 pub const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";

@@ -36,11 +36,12 @@ fn seen(payload: &[u8], found: &Snapshot) -> Observed {
     let token = format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
     let (digest, seen) = (Digest::default(), Seen::default());
     let proven = open(&token, &digest, &policy, &keys, &seen).unwrap().prove(&policy).unwrap();
+    let audienceless = proven.audienceless().map(str::to_owned);
     let outcome: Result<Verified, Rejected> =
-        decide(&proven, &[0; 32], &[], found, &policy, UnixTime::from_seconds(NOW));
+        decide(proven, &[0; 32], &[], found, &policy, UnixTime::from_seconds(NOW));
     let event = match &outcome {
         Ok(verified) => Event::Accepted(verified),
-        Err(why) => Event::Refused { why, audienceless: proven.audienceless() },
+        Err(why) => Event::Refused { why, audienceless: audienceless.as_deref() },
     };
     let notes = annotations(&event).into_iter().map(|a| (a.key, a.value)).collect();
     (counters(&event).collect(), notes)

@@ -3,8 +3,8 @@
 //! Order (Kubernetes 1.36, pkg/serviceaccount/claims.go): nbf, exp, iat; account, secret, pod, node;
 //! within each: exists, uid, deleted. "Deleted" is strictly before now − leeway.
 
-use super::verdict::Rejected;
-use crate::claims::{Claims, Ref};
+use super::rejected::Rejected;
+use crate::claims::{PackedClaims, RefView};
 use crate::lookup::{Found, Snapshot};
 use crate::time::UnixTime;
 
@@ -13,7 +13,7 @@ fn past(seconds: i64, now: UnixTime, leeway: i64) -> bool {
     UnixTime::from_seconds(seconds) < now.plus_seconds(-leeway)
 }
 
-pub(super) fn window(claims: &Claims, now: UnixTime, leeway: i64) -> Result<(), Rejected> {
+pub(super) fn window(claims: &PackedClaims, now: UnixTime, leeway: i64) -> Result<(), Rejected> {
     let future = |seconds: i64| UnixTime::from_seconds(seconds) > now.plus_seconds(leeway);
     let at = now.seconds();
     match (claims.not_before, claims.expires, claims.issued_at) {
@@ -32,18 +32,17 @@ pub(super) fn window(claims: &Claims, now: UnixTime, leeway: i64) -> Result<(), 
 
 /// `nodes`: whether a token that is bound to a node is held against it.
 pub(super) fn objects(
-    claims: &Claims,
+    claims: &PackedClaims,
     found: &Snapshot,
     nodes: bool,
     now: UnixTime,
     leeway: i64,
 ) -> Result<(), Rejected> {
     account(claims, found.account.as_ref(), now, leeway)?;
-    let private = &claims.private;
-    let node = private.node.as_ref().filter(|_| nodes && private.pod.is_none());
+    let node = claims.node().filter(|_| nodes && claims.pod().is_none());
     for (object, claimed, live) in [
-        ("secret", private.secret.as_ref(), found.secret.as_ref()),
-        ("pod", private.pod.as_ref(), found.pod.as_ref()),
+        ("secret", claims.secret(), found.secret.as_ref()),
+        ("pod", claims.pod(), found.pod.as_ref()),
         ("node", node, found.node.as_ref()),
     ] {
         if let Some(claimed) = claimed {
@@ -53,18 +52,22 @@ pub(super) fn objects(
     Ok(())
 }
 
-fn account(claims: &Claims, found: Option<&Found>, now: UnixTime, leeway: i64) -> Result<(), Rejected> {
-    let private = &claims.private;
-    if private.account.name.is_empty() {
+fn account(claims: &PackedClaims, found: Option<&Found>, now: UnixTime, leeway: i64) -> Result<(), Rejected> {
+    let claimed = claims.account();
+    if claimed.name.is_empty() {
         return Err(Rejected::NoAccountName);
     }
-    let (namespace, account) = (private.namespace.clone(), private.account.name.clone());
-    let Some(live) = found else { return Err(Rejected::NoAccount { namespace, account }) };
-    if !live.uid_is(&private.account.uid) {
-        return Err(Rejected::AccountUid { live: live.uid, claimed: private.account.uid.clone() });
+    let named = || (claims.namespace().to_owned(), claimed.name.to_owned());
+    let Some(live) = found else {
+        let (namespace, account) = named();
+        return Err(Rejected::NoAccount { namespace, account });
+    };
+    if !live.uid_is(claimed.uid) {
+        return Err(Rejected::AccountUid { live: live.uid, claimed: claimed.uid.to_owned() });
     }
     match live.deletion {
         Some(deleted) if past(deleted, now, leeway) => {
+            let (namespace, account) = named();
             Err(Rejected::AccountDeleted { namespace, account, deleted })
         }
         _ => Ok(()),
@@ -73,19 +76,22 @@ fn account(claims: &Claims, found: Option<&Found>, now: UnixTime, leeway: i64) -
 
 fn bound(
     object: &'static str,
-    claimed: &Ref,
+    claimed: RefView<'_>,
     found: Option<&Found>,
     now: UnixTime,
     leeway: i64,
 ) -> Result<(), Rejected> {
-    let name = claimed.name.clone();
-    let Some(live) = found else { return Err(Rejected::Invalidated { object, name, deleted: None }) };
-    if !live.uid_is(&claimed.uid) {
-        return Err(Rejected::ObjectUid { object, name, live: live.uid, claimed: claimed.uid.clone() });
+    let name = || claimed.name.to_owned();
+    let Some(live) = found else {
+        return Err(Rejected::Invalidated { object, name: name(), deleted: None });
+    };
+    if !live.uid_is(claimed.uid) {
+        let claimed = claimed.uid.to_owned();
+        return Err(Rejected::ObjectUid { object, name: name(), live: live.uid, claimed });
     }
     match live.deletion {
         Some(deleted) if past(deleted, now, leeway) => {
-            Err(Rejected::Invalidated { object, name, deleted: Some(deleted) })
+            Err(Rejected::Invalidated { object, name: name(), deleted: Some(deleted) })
         }
         _ => Ok(()),
     }

@@ -1,13 +1,14 @@
 //! Is it ours, and what does its signature prove?
 
+use super::claimed::ProvenClaims;
+use super::rejected::Rejected;
 use super::seen::{Digest, Seen};
-use super::verdict::{Kind, Rejected};
-use crate::claims::{self, Claims, Header, LegacyClaims};
+use super::verified::Kind;
+use crate::claims::{self, Header, PackedClaims, RefView};
 use crate::keys::{Algorithm, KeySet};
 use crate::limits::MAX_TOKEN_BYTES;
 use crate::lookup::Wanted;
 use crate::policy::Policy;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use memchr::memchr_iter;
 
 /// Issuer of tokens out of Secrets.
@@ -17,14 +18,21 @@ pub(super) const LEGACY_ISSUER: &str = claims::LEGACY_ISSUER;
 #[derive(Clone)]
 pub struct Candidate<'a> {
     kind: Kind,
-    payload: Vec<u8>,
-    /// The claims, when they could be read in one pass.
-    claims: Option<Claims>,
+    said: Said,
     /// What must be verified; `None`: it held before, under the same keys.
     proof: Option<Proof<'a>>,
     digest: &'a Digest,
     keys: &'a KeySet,
     seen: &'a Seen,
+}
+
+/// What a payload says.
+#[derive(Clone)]
+enum Said {
+    /// It could be read in one pass.
+    Plain(PackedClaims),
+    /// It is still to be read strictly.
+    Payload(Vec<u8>),
 }
 
 /// A signature, and what it is about.
@@ -45,12 +53,6 @@ impl std::fmt::Debug for Candidate<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proven(pub(super) ProvenClaims);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ProvenClaims {
-    Bound(Box<Claims>),
-    Legacy(LegacyClaims),
-}
-
 /// Takes a token apart, for these keys. `None`: not ours, which is no error: another authenticator may know it.
 /// Kubernetes 1.36: JSON serialization is never ours, nor is a token whose issuer we do not accept.
 ///
@@ -68,21 +70,20 @@ pub fn open<'a>(
     }
     let mut dots = memchr_iter(b'.', token.as_bytes());
     let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else { return None };
-    let payload = URL_SAFE_NO_PAD.decode(&token[first + 1..second]).ok()?;
-    let claims = claims::plain_claims(&payload);
-    let kind = match &claims {
-        Some(claims) => kind(&claims.issuer, policy)?,
-        None => kind(&claims::issuer(&payload)?, policy)?,
+    let payload = claims::segment(&token[first + 1..second])?;
+    let (kind, said) = match PackedClaims::read(payload) {
+        Ok(claims) => (kind(claims.issuer(), policy)?, Said::Plain(claims)),
+        Err(payload) => (kind(&claims::issuer(&payload)?, policy)?, Said::Payload(payload)),
     };
     let proof = match seen.contains(digest) {
         true => None,
         false => Some(Proof {
-            header: claims::header(&URL_SAFE_NO_PAD.decode(&token[..first]).ok()?)?,
+            header: claims::header(&claims::segment(&token[..first])?)?,
             signing_input: &token[..second],
-            signature: URL_SAFE_NO_PAD.decode(&token[second + 1..]).ok()?,
+            signature: claims::segment(&token[second + 1..])?,
         }),
     };
-    Some(Candidate { kind, payload, claims, proof, digest, keys, seen })
+    Some(Candidate { kind, said, proof, digest, keys, seen })
 }
 
 fn kind(issuer: &str, policy: &Policy) -> Option<Kind> {
@@ -114,25 +115,29 @@ impl Candidate<'_> {
 
     fn read(self, policy: &Policy) -> Result<Proven, Rejected> {
         let malformed = |reason| Rejected::Malformed { reason };
-        match self.kind {
-            Kind::Bound => {
-                let claims = match self.claims {
-                    Some(claims) => claims,
-                    None => claims::claims(&self.payload).map_err(malformed)?,
-                };
+        let claims = match (self.kind, self.said) {
+            // Its issuer was looked at, and what was read in one pass has no second one.
+            (Kind::Bound, Said::Plain(claims)) => claims,
+            (Kind::Bound, Said::Payload(payload)) => {
+                let claims = claims::claims(&payload).map_err(malformed)?;
                 if !policy.issuers.contains(&claims.issuer) {
                     return Err(Rejected::Issuer { issuer: claims.issuer });
                 }
-                Ok(Proven(ProvenClaims::Bound(Box::new(claims))))
+                PackedClaims::of(&claims)
             }
-            Kind::Legacy => {
-                let issuer = claims::claims(&self.payload).map_err(malformed)?.issuer;
+            (Kind::Legacy, said) => {
+                let payload = match said {
+                    Said::Plain(claims) => claims.into_payload(),
+                    Said::Payload(payload) => payload,
+                };
+                let issuer = claims::claims(&payload).map_err(malformed)?.issuer;
                 if issuer != LEGACY_ISSUER {
                     return Err(Rejected::Issuer { issuer });
                 }
-                Ok(Proven(ProvenClaims::Legacy(claims::legacy_claims(&self.payload).map_err(malformed)?)))
+                return Ok(Proven(ProvenClaims::Legacy(claims::legacy_claims(&payload).map_err(malformed)?)));
             }
-        }
+        };
+        Ok(Proven(ProvenClaims::Bound(claims)))
     }
 }
 
@@ -167,23 +172,22 @@ impl Proven {
 
     /// The subject of a token that has no audience of its own, for the audit log.
     pub fn audienceless(&self) -> Option<&str> {
-        let (audiences, subject) = match &self.0 {
-            ProvenClaims::Bound(c) => (&c.audiences, &c.subject),
-            ProvenClaims::Legacy(c) => (&c.audiences, &c.subject),
-        };
-        audiences.is_empty().then_some(subject.as_str())
+        self.0.is_audienceless().then_some(self.0.subject())
     }
 
     /// The objects the decision needs.
     pub fn wanted(&self) -> Wanted<'_> {
+        fn name(of: Option<RefView<'_>>) -> Option<&str> {
+            of.map(|object| object.name)
+        }
         match &self.0 {
             ProvenClaims::Bound(c) => Wanted {
-                id: &c.id,
-                namespace: &c.private.namespace,
-                account: &c.private.account.name,
-                secret: c.private.secret.as_ref().map(|r| r.name.as_str()),
-                pod: c.private.pod.as_ref().map(|r| r.name.as_str()),
-                node: c.private.node.as_ref().filter(|_| c.private.pod.is_none()).map(|r| r.name.as_str()),
+                id: c.id(),
+                namespace: c.namespace(),
+                account: c.account().name,
+                secret: name(c.secret()),
+                pod: name(c.pod()),
+                node: name(c.node().filter(|_| c.pod().is_none())),
             },
             ProvenClaims::Legacy(c) => Wanted {
                 namespace: &c.namespace,

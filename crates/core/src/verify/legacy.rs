@@ -3,7 +3,8 @@
 //! Kubernetes 1.36, pkg/serviceaccount/legacy.go: no time counts, no deletion is forgiven, the Secret
 //! is looked at before the account, deletion before uid.
 
-use super::verdict::{LegacyUse, Rejected};
+use super::rejected::Rejected;
+use super::verified::LegacyUse;
 use crate::claims::LegacyClaims;
 use crate::ident::split_account_username;
 use crate::legacy::use_is_old;

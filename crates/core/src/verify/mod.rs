@@ -7,7 +7,9 @@
 //! Invariant: `Verified` has no public constructor. A refusal holds its evidence as fields, and its
 //! Display is Kubernetes 1.36's text.
 
-mod verdict;
+mod claimed;
+mod verified;
+mod rejected;
 mod seen;
 mod candidate;
 mod binding;
@@ -16,8 +18,9 @@ mod decide;
 
 pub use candidate::{Candidate, Proven, open};
 pub use decide::decide;
+pub use rejected::Rejected;
 pub use seen::{Digest, Seen};
-pub use verdict::{Kind, LegacyUse, Rejected, Staleness, Verified};
+pub use verified::{Account, Extra, Kind, LegacyUse, Staleness, Verified};
 
 #[cfg(test)]
 mod tests;

@@ -46,7 +46,7 @@ impl Lab {
         let candidate = open(token, &digest, &self.policy, &self.keys, &seen)?;
         let now = UnixTime::from_millis(at_millis);
         let decided =
-            candidate.prove(&self.policy).and_then(|p| decide(&p, &[0; 32], &[], found, &self.policy, now));
+            candidate.prove(&self.policy).and_then(|p| decide(p, &[0; 32], &[], found, &self.policy, now));
         Some(decided)
     }
 }
@@ -198,7 +198,8 @@ fn a_pods_node_is_a_remark_and_is_not_checked() {
         .verdict(lab.token(&claims).expose(), &Snapshot { node: None, ..live() }, NOW * 1000)
         .unwrap()
         .unwrap();
-    let keys: Vec<_> = verified.user().extra.keys().map(|k| k.rsplit('/').next().unwrap()).collect();
+    let extra = verified.user().extra;
+    let keys: Vec<_> = extra.keys().map(|k| k.rsplit('/').next().unwrap()).collect();
     assert_eq!(keys, ["credential-id", "node-name", "pod-name", "pod-uid"]);
 }
 
@@ -250,7 +251,7 @@ fn audiences_are_intersected_in_the_order_asked() {
     let proven = opened.prove(&lab.policy).unwrap();
     let ask = |asked: &[&str]| {
         let asked: Vec<String> = asked.iter().map(|s| (*s).to_owned()).collect();
-        decide(&proven, &[0; 32], &asked, &live(), &lab.policy, UnixTime::from_seconds(NOW))
+        decide(proven.clone(), &[0; 32], &asked, &live(), &lab.policy, UnixTime::from_seconds(NOW))
     };
     assert_eq!(ask(&["a", "x", "b"]).unwrap().audiences(), ["a", "b"]);
     let refused = ask(&["x", "y"]).unwrap_err().to_string();

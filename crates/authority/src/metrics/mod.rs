@@ -4,69 +4,39 @@
 //! so no client can make the process hold more and more series. Left out on purpose: where `/metrics` is, and what
 //! happened; that comes in as values.
 
+mod tally;
+mod requests;
+mod callers;
+
+pub use callers::Attempt;
+pub use requests::{RequestLabels, Series};
+
 use crate::store::Figures;
 use crate::token_uses::{Seen, TokenUses};
+use callers::Callers;
 use jeton_core::observe::{Counter, Event, counters};
 use jeton_core::time::UnixTime;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{
-    Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
-    TextEncoder, exponential_buckets,
-};
-use std::collections::HashMap;
+use prometheus::{Error, Gauge, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use requests::Requests;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Content type of the classic text format, as Prometheus' own libraries spell it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Upper bounds of `apiserver_request_duration_seconds`. Kubernetes 1.36: these.
-const REQUEST_SECONDS: [f64; 23] = [
-    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0,
-    20.0, 30.0, 45.0, 60.0,
-];
-
 /// Counters whose Kubernetes name lacks `_total`. Their type is left open, because a counter of such a name is what
 /// `promtool check metrics` complains about; queries do not look at types.
 const WITHOUT_SUFFIX: [&str; 2] = ["authentication_attempts", "authenticated_user_requests"];
-
-/// How establishing who calls ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attempt {
-    /// Somebody, or nobody in particular.
-    Success,
-    /// Credentials that do not hold.
-    Error,
-}
-
-/// The labels of one request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RequestLabels<'a> {
-    /// `GET`, `LIST`, `WATCH`, `POST` …
-    pub verb: &'a str,
-    /// API group; empty: core, or no resource.
-    pub group: &'a str,
-    /// API version.
-    pub version: &'a str,
-    /// Plural.
-    pub resource: &'a str,
-    /// Subresource, or the path of a known endpoint that is no resource.
-    pub subresource: &'a str,
-    /// `resource`, `namespace`, `cluster`; empty: no resource.
-    pub scope: &'a str,
-    /// Whether nothing was to be changed.
-    pub dry_run: bool,
-}
 
 /// The counters of a server.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     tokens: Vec<IntCounter>,
-    requests: IntCounterVec,
-    request_seconds: HistogramVec,
-    attempts: [(IntCounter, Histogram); 2],
-    users: IntCounterVec,
+    requests: Requests,
+    callers: Callers,
     audit_lines: IntCounter,
     audit_lost: IntCounter,
     /// Who uses which kind of token, where that is wanted.
@@ -82,29 +52,7 @@ impl Metrics {
         let registry = Registry::new();
         let tokens = Counter::ALL.map(|c| IntCounter::new(c.name(), c.help()));
         let tokens: Vec<IntCounter> = tokens.into_iter().collect::<Result<_, _>>()?;
-        let requests = IntCounterVec::new(
-            Opts::new(
-                "apiserver_request_total",
-                "[STABLE] Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.",
-            ),
-            &["code", "component", "dry_run", "group", "resource", "scope", "subresource", "verb", "version"],
-        )?;
-        let request_seconds = HistogramVec::new(
-            HistogramOpts::new(
-                "apiserver_request_duration_seconds",
-                "[STABLE] Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.",
-            )
-            .buckets(REQUEST_SECONDS.to_vec()),
-            &["component", "dry_run", "group", "resource", "scope", "subresource", "verb", "version"],
-        )?;
-        let (attempts, attempt_seconds) = authentication()?;
-        let users = IntCounterVec::new(
-            Opts::new(
-                "authenticated_user_requests",
-                "[ALPHA] Counter of authenticated requests broken out by username.",
-            ),
-            &["username"],
-        )?;
+        let (requests, callers) = (Requests::new()?, Callers::new()?);
         let audit_lines = IntCounter::new(
             "apiserver_audit_event_total",
             "[ALPHA] Counter of audit events generated and sent to the audit backend.",
@@ -120,10 +68,7 @@ impl Metrics {
         let mut all: Vec<Box<dyn Collector>> = vec![
             Box::new(uses.collector()),
             Box::new(requests.clone()),
-            Box::new(request_seconds.clone()),
-            Box::new(attempts.clone()),
-            Box::new(attempt_seconds.clone()),
-            Box::new(users.clone()),
+            Box::new(callers.clone()),
             Box::new(audit_lines.clone()),
             Box::new(audit_errors.clone()),
             Box::new(ProcessCollector::for_self()),
@@ -132,15 +77,11 @@ impl Metrics {
         all.extend(tokens.iter().cloned().map(|c| Box::new(c) as Box<dyn Collector>));
         all.extend(store.collectors());
         all.into_iter().try_for_each(|collector| registry.register(collector))?;
-        let of =
-            |result| (attempts.with_label_values(&[result]), attempt_seconds.with_label_values(&[result]));
         Ok(Self {
             registry,
             tokens,
             requests,
-            request_seconds,
-            attempts: [of("success"), of("error")],
-            users,
+            callers,
             audit_lines,
             audit_lost: audit_errors.with_label_values(&["log"]),
             uses: Some(uses),
@@ -159,40 +100,14 @@ impl Metrics {
         }
     }
 
-    /// Counts a request that was answered; code 0: nobody waited for the answer.
-    pub fn request(&self, labels: &RequestLabels<'_>, code: u16, took: Duration) {
-        let RequestLabels { verb, group, version, resource, subresource, scope, dry_run } = *labels;
-        let dry_run = if dry_run { "All" } else { "" };
-        let mut digits = [0; 3];
-        let shared = ["apiserver", dry_run, group, resource, scope, subresource, verb, version];
-        let [component, ..] = shared;
-        let counted = [
-            code_label(code, &mut digits),
-            component,
-            dry_run,
-            group,
-            resource,
-            scope,
-            subresource,
-            verb,
-            version,
-        ];
-        self.requests.with_label_values(&counted).inc();
-        self.request_seconds.with_label_values(&shared).observe(took.as_secs_f64());
+    /// What counts the requests of these labels that are answered with a code; code 0: nobody waited for the answer.
+    pub fn series(&self, labels: &RequestLabels<'_>, code: u16) -> Arc<Series> {
+        self.requests.series(labels, code)
     }
 
     /// Counts how it went to establish who calls, and which of Kubernetes' few names the caller has.
     pub fn authentication(&self, attempt: Attempt, took: Duration, username: Option<&str>) {
-        let [success, error] = &self.attempts;
-        let (count, seconds) = match attempt {
-            Attempt::Success => success,
-            Attempt::Error => error,
-        };
-        count.inc();
-        seconds.observe(took.as_secs_f64());
-        if let Some(name) = username {
-            self.users.with_label_values(&[compressed(name)]).inc();
-        }
+        self.callers.count(attempt, took, username);
     }
 
     /// Counts one line for the audit log.
@@ -208,16 +123,7 @@ impl Metrics {
     /// Forgets the series of resources that are served no more (group, version, plural), so that definitions which come
     /// and go leave nothing behind.
     pub fn keep(&self, served: impl Fn(&str, &str, &str) -> bool) {
-        let gone = |labels: &HashMap<&str, &str>| {
-            let [group, version, resource] =
-                ["group", "version", "resource"].map(|name| labels.get(name).copied().unwrap_or(""));
-            !resource.is_empty() && !served(group, version, resource)
-        };
-        // Few requests go to what is gone, so the histograms with their buckets are seldom looked at.
-        let removed = each(&self.requests, |labels| gone(labels) && self.requests.remove(labels).is_ok());
-        if removed {
-            each(&self.request_seconds, |labels| gone(labels) && self.request_seconds.remove(labels).is_ok());
-        }
+        self.requests.keep(served);
     }
 
     /// Everything, in the classic text format.
@@ -240,28 +146,6 @@ impl Metrics {
     }
 }
 
-/// Shows the labels of every series; whether one of them was removed.
-fn each(of: &impl Collector, mut remove: impl FnMut(&HashMap<&str, &str>) -> bool) -> bool {
-    let mut any = false;
-    for family in of.collect() {
-        for metric in family.get_metric() {
-            let labels = metric.get_label().iter().map(|pair| (pair.name(), pair.value())).collect();
-            any |= remove(&labels);
-        }
-    }
-    any
-}
-
-fn authentication() -> Result<(IntCounterVec, HistogramVec), Error> {
-    let attempts = Opts::new("authentication_attempts", "[ALPHA] Counter of authenticated attempts.");
-    let seconds = HistogramOpts::new(
-        "authentication_duration_seconds",
-        "[ALPHA] Authentication duration in seconds broken out by result.",
-    );
-    let seconds = seconds.buckets(exponential_buckets(0.001, 2.0, 15)?);
-    Ok((IntCounterVec::new(attempts, &["result"])?, HistogramVec::new(seconds, &["result"])?))
-}
-
 fn build_info() -> Result<Gauge, Error> {
     let about = "Always 1; its labels say which build of Jeton this is.";
     let gauge = Gauge::with_opts(
@@ -269,28 +153,6 @@ fn build_info() -> Result<Gauge, Error> {
     )?;
     gauge.set(1.0);
     Ok(gauge)
-}
-
-/// An HTTP status code as text, without an allocation.
-fn code_label(code: u16, digits: &mut [u8; 3]) -> &str {
-    if !(100..1000).contains(&code) {
-        return "0";
-    }
-    for (digit, unit) in digits.iter_mut().zip([100, 10, 1]) {
-        *digit = b'0' + u8::try_from(code / unit % 10).unwrap_or(0);
-    }
-    std::str::from_utf8(digits).unwrap_or("0")
-}
-
-/// The label of a user. Kubernetes 1.36: few names stand for themselves.
-fn compressed(username: &str) -> &str {
-    match username {
-        "admin" | "client" | "kube_proxy" | "kubelet" | "system:serviceaccount:kube-system:default" => {
-            username
-        }
-        name if name.contains('@') => "email_id",
-        _ => "other",
-    }
 }
 
 #[cfg(test)]
@@ -333,8 +195,8 @@ mod tests {
             scope: "resource",
             ..RequestLabels::default()
         };
-        metrics.request(&labels, 201, Duration::from_millis(30));
-        metrics.request(&labels, 0, Duration::ZERO);
+        metrics.series(&labels, 201).count(Duration::from_millis(30));
+        metrics.series(&labels, 0).count(Duration::ZERO);
         let text = metrics.text().unwrap();
         let shown = "component=\"apiserver\",dry_run=\"\",group=\"\",resource=\"serviceaccounts\",scope=\"resource\",subresource=\"token\",verb=\"POST\",version=\"v1\"";
         for line in [
@@ -378,7 +240,7 @@ mod tests {
             ..RequestLabels::default()
         };
         for labels in [of("", "pods"), of("example.com", "widgets"), of("", "")] {
-            metrics.request(&labels, 200, Duration::ZERO);
+            metrics.series(&labels, 200).count(Duration::ZERO);
         }
         let told = || {
             let text = metrics.text().unwrap();
@@ -388,7 +250,12 @@ mod tests {
         };
         // The counter, and sum and count of the histogram.
         assert_eq!(told(), [3, 3, 3]);
+        let (kept, gone) =
+            (metrics.series(&of("", "pods"), 200), metrics.series(&of("example.com", "widgets"), 200));
         metrics.keep(|group, _, _| group.is_empty());
         assert_eq!(told(), [3, 0, 3]);
+        assert!(kept.is_shown() && !gone.is_shown(), "who kept it asks for it again");
+        metrics.series(&of("example.com", "widgets"), 200).count(Duration::ZERO);
+        assert_eq!(told(), [3, 3, 3]);
     }
 }
