@@ -1,14 +1,13 @@
 //! Issuing over HTTPS against the same library's signing in one process on both cores.
 
-use super::load::{Generator, request};
-use super::material::{CREATED, fill, p256_pem, round};
+use super::load::Generator;
+use super::material::{CREATED, fill, p256_pem, round, token_request};
 use super::report::{Line, Target, median};
 use crate::server::Server;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
-use serde_json::json;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
@@ -37,19 +36,7 @@ fn one(name: &str, pem: &str, target: Target) -> Result<Vec<Line>, Box<dyn Error
     let key = key.to_str().ok_or("a temporary directory with a strange name")?;
     let server = Server::start(&dir.path().join("data"), &["--service-account-signing-key-file", key])?;
     let pods = fill(&server.access, 1, 100)?;
-    let requests: Vec<Vec<u8>> = pods
-        .iter()
-        .map(|p| {
-            let bound = json!({"kind": "Pod", "apiVersion": "v1", "name": p.pod.name, "uid": p.pod.uid});
-            let spec = json!({"audiences": [], "expirationSeconds": 3600, "boundObjectRef": bound});
-            let body =
-                json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec});
-            let account = &p.account;
-            let path =
-                format!("/api/v1/namespaces/{}/serviceaccounts/{}/token", account.namespace, account.name);
-            request("POST", &path, &body.to_string())
-        })
-        .collect();
+    let requests: Vec<Vec<u8>> = pods.iter().map(token_request).collect();
     let mut load = Generator::connect(&server.access)?;
     load.run(&round(&requests), CREATED, SLICE / 4)?;
     let (mut issued, mut signed) = (Vec::new(), Vec::new());

@@ -127,6 +127,20 @@ impl Generator {
         expected: Expected<'_>,
         most: Duration,
     ) -> io::Result<f64> {
+        self.look(requests, expected, most, &|_| ())
+    }
+
+    /// As [`Generator::run`], and shows the body of every answer.
+    ///
+    /// # Errors
+    /// When an answer is not the expected one, or a connection breaks.
+    pub fn look(
+        &mut self,
+        requests: &Requests<'_>,
+        expected: Expected<'_>,
+        most: Duration,
+        show: &(dyn Fn(&[u8]) + Sync),
+    ) -> io::Result<f64> {
         let (next, begun) = (AtomicUsize::new(0), Instant::now());
         let more =
             || (begun.elapsed() < most).then(|| requests(next.fetch_add(1, Ordering::Relaxed))).flatten();
@@ -134,7 +148,7 @@ impl Generator {
             let running: Vec<_> = self
                 .connections
                 .iter_mut()
-                .map(|clients| scope.spawn(|| waves(clients, &more, expected)))
+                .map(|clients| scope.spawn(|| waves(clients, &more, expected, show)))
                 .collect();
             let died = || Err(io::Error::other("a thread died"));
             running.into_iter().map(|t| t.join().unwrap_or_else(|_| died())).sum::<io::Result<usize>>()
@@ -148,6 +162,7 @@ fn waves<'a>(
     clients: &mut [Client],
     more: &(dyn Fn() -> Option<Cow<'a, [u8]>> + Sync),
     expected: Expected<'_>,
+    show: &(dyn Fn(&[u8]) + Sync),
 ) -> io::Result<usize> {
     let mut answered = 0;
     loop {
@@ -161,7 +176,8 @@ fn waves<'a>(
             return Ok(answered);
         }
         for client in &mut clients[..sent] {
-            client.answer(expected)?;
+            let head = client.answer(expected)?;
+            show(&client.buffer[head..]);
         }
         answered += sent;
     }

@@ -8,6 +8,7 @@ use jeton_core::claims::{Claims, Private, Ref, payload};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::error::Error;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The issuer of a server that was given none.
@@ -131,6 +132,36 @@ fn listed(access: &Access, namespace: &str) -> Result<Vec<Pod>, Box<dyn Error>> 
             Ok(Pod { pod: object(item), account: account.clone() })
         })
         .collect()
+}
+
+/// The TokenRequest of a pod.
+pub fn token_request(pod: &Pod) -> Vec<u8> {
+    let bound = json!({"kind": "Pod", "apiVersion": "v1", "name": pod.pod.name, "uid": pod.pod.uid});
+    let spec = json!({"audiences": [], "expirationSeconds": 3600, "boundObjectRef": bound});
+    let body = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec});
+    let Object { namespace, name, .. } = &pod.account;
+    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+    request("POST", &path, &body.to_string())
+}
+
+/// TokenReviews of `count` distinct tokens that a server issues to the pods in turn.
+///
+/// # Errors
+/// When an answer is no token.
+pub fn issued_reviews(
+    load: &mut Generator,
+    pods: &[Pod],
+    count: usize,
+) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+    let asks: Vec<Vec<u8>> = pods.iter().map(token_request).collect();
+    let ask = |n: usize| asks.get(n % asks.len().max(1)).filter(|_| n < count);
+    let made = Mutex::new(Vec::with_capacity(count));
+    load.look(&|n| ask(n).map(|ask| Cow::Borrowed(ask.as_slice())), CREATED, LONG, &|body| {
+        let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+        let token = answer.pointer("/status/token").and_then(Value::as_str).unwrap_or("");
+        made.lock().unwrap_or_else(PoisonError::into_inner).push(review(token));
+    })?;
+    Ok(made.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// TokenReviews of `count` distinct tokens bound to the pods in turn, signed offline on two threads.

@@ -1,12 +1,13 @@
 //! A TokenRequest to a token: look up, decide, sign, seal.
 
 use super::Tokens;
+use super::review::sha256;
 use crate::signer::SignError;
 use crate::store::{IndexRow, View};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jeton_core::claims::{LegacyClaims, legacy_payload, payload};
 use jeton_core::issue::{
-    Ask, Bound, Draft, IssueError, IssueSnapshot, SealError, bound, draft, seal, seal_legacy,
+    Ask, Bound, Draft, IssueError, IssueSnapshot, SealError, Sealed, bound, draft, seal, seal_legacy,
 };
 use jeton_core::lookup::{Found, FoundPod};
 use jeton_core::release::Release;
@@ -66,7 +67,8 @@ pub fn issue(tokens: &Tokens, ask: &Ask<'_>) -> Result<Issued, IssueFailure> {
     let verify = ring.signer.is_outside();
     let token = seal(&draft.claims, signed.signing_input, &signed.signature, &ring.keys, verify)
         .map_err(IssueFailure::Seal)?;
-    Ok(Issued { draft, token, now })
+    ring.seen.sealed(&token, &sha256(token.expose()));
+    Ok(Issued { draft, token: token.into_token(), now })
 }
 
 /// Signs a token that goes into a Secret.
@@ -78,7 +80,8 @@ pub fn legacy(tokens: &Tokens, claims: &LegacyClaims) -> Result<TokenText, Issue
     let ring = tokens.ring.load();
     let signed = ring.signer.sign(&body).map_err(IssueFailure::Sign)?;
     let verify = ring.signer.is_outside();
-    seal_legacy(signed.signing_input, &signed.signature, &ring.keys, verify).map_err(IssueFailure::Seal)
+    let sealed = seal_legacy(signed.signing_input, &signed.signature, &ring.keys, verify);
+    sealed.map(Sealed::into_token).map_err(IssueFailure::Seal)
 }
 
 pub(super) fn found(row: &IndexRow) -> Found {

@@ -85,7 +85,8 @@ fn note_use(tokens: &Tokens, decided: &Result<Verified, Rejected>) {
     }
 }
 
-fn sha256(token: &str) -> Digest {
+/// What a token is remembered by.
+pub(super) fn sha256(token: &str) -> Digest {
     let mut out = Digest::default();
     out.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
     out

@@ -39,6 +39,24 @@ pub enum SealError {
     },
 }
 
+/// A token that was held against the published keys before it left. Only [`seal`] and [`seal_legacy`] make one.
+#[derive(Debug)]
+pub struct Sealed(TokenText);
+
+impl Sealed {
+    /// The token, to hand out.
+    pub fn into_token(self) -> TokenText {
+        self.0
+    }
+}
+
+impl std::ops::Deref for Sealed {
+    type Target = TokenText;
+    fn deref(&self) -> &TokenText {
+        &self.0
+    }
+}
+
 /// The base64url header of tokens signed with `key`: exactly `alg` and `kid` (Kubernetes 1.36: no `typ`).
 pub fn header_segment(key: &PublicKey) -> String {
     let json = format!(r#"{{"alg":"{}","kid":"{}"}}"#, key.signing_algorithm().name(), key.id());
@@ -56,7 +74,7 @@ pub fn seal(
     signature: &[u8],
     published: &KeySet,
     verify: bool,
-) -> Result<TokenText, SealError> {
+) -> Result<Sealed, SealError> {
     let token = seal_legacy(signing_input, signature, published, verify)?;
     if claims.expires <= claims.not_before || claims.expires <= claims.issued_at {
         return Err(SealError::Times);
@@ -73,7 +91,7 @@ pub fn seal_legacy(
     signature: &[u8],
     published: &KeySet,
     verify: bool,
-) -> Result<TokenText, SealError> {
+) -> Result<Sealed, SealError> {
     let segment = signing_input.split('.').next().unwrap_or_default();
     let bytes = URL_SAFE_NO_PAD.decode(segment).map_err(|_| SealError::Header)?;
     let head = header(&bytes).ok_or(SealError::Header)?;
@@ -92,5 +110,5 @@ pub fn seal_legacy(
     }
     signing_input.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut signing_input);
-    Ok(TokenText::new(signing_input))
+    Ok(Sealed(TokenText::new(signing_input)))
 }

@@ -9,6 +9,7 @@
 //! 2^110 attempts.
 //! One `Seen` belongs to one key set: whoever replaces the keys replaces it.
 
+use crate::issue::Sealed;
 use crate::limits::{SEEN_SLOTS, SEEN_WAYS};
 use std::sync::{Mutex, PoisonError};
 
@@ -43,6 +44,12 @@ impl Seen {
         let (stripe, set) = place(digest);
         let stripe = self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner);
         stripe.slots.get(set..set + SEEN_WAYS).is_some_and(|set| set.contains(&mark(digest)))
+    }
+
+    /// Remembers a token that was signed and sealed with a key of this set: whoever holds the private half need not
+    /// compute the signature again to know that it holds. `digest` is the token's SHA-256.
+    pub fn sealed(&self, _: &Sealed, digest: &Digest) {
+        self.insert(digest);
     }
 
     /// Remembers that a signature held.

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::claims::{Claims, Private, Ref, payload};
-use crate::issue::{header_segment, seal};
+use crate::issue::{Sealed, header_segment, seal};
 use crate::keys::{KeySet, PublicKey};
 use crate::lookup::{Found, Snapshot};
 use crate::policy::Policy;
@@ -35,6 +35,10 @@ impl Lab {
     }
 
     fn token(&self, claims: &Claims) -> TokenText {
+        self.sealed(claims).into_token()
+    }
+
+    fn sealed(&self, claims: &Claims) -> Sealed {
         let head = header_segment(self.keys.iter().next().unwrap());
         let input = format!("{head}.{}", URL_SAFE_NO_PAD.encode(payload(claims)));
         let signature = self.pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
@@ -272,4 +276,19 @@ fn a_signature_that_held_is_not_computed_again_and_no_other_passes_for_it() {
     assert!(proves(good.expose(), 1, &KeySet::default(), &seen), "no key is needed any more");
     assert!(!proves(&forged, 2, &lab.keys, &seen));
     assert!(!proves(good.expose(), 1, &KeySet::default(), &Seen::default()), "other keys remember nothing");
+}
+
+#[test]
+fn a_token_that_was_sealed_here_needs_no_key_and_no_other_passes_for_it() {
+    let lab = Lab::new();
+    let (sealed, seen) = (lab.sealed(&pod_bound()), Seen::default());
+    let proves = |token: &str, digest: u8, seen: &Seen| {
+        open(token, &[digest; 32], &lab.policy, &KeySet::default(), seen).unwrap().prove(&lab.policy).is_ok()
+    };
+    assert!(!proves(sealed.expose(), 1, &seen));
+    seen.sealed(&sealed, &[1; 32]);
+    assert!(proves(sealed.expose(), 1, &seen));
+    let other = lab.token(&Claims { id: "K".to_owned(), ..pod_bound() });
+    assert!(!proves(other.expose(), 2, &seen), "another token of the same key has to be proven");
+    assert!(!proves(sealed.expose(), 1, &Seen::default()), "other keys remember nothing");
 }
