@@ -11,7 +11,7 @@ pub(crate) enum Doctor {
     ///
     /// Exit 0: nothing at or above --fail-on; 1: findings; 2: a file could not be read and --require asks for it.
     #[command(
-        after_help = "Examples:\n  jeton doctor audit /var/log/kubernetes/audit.log\n  jeton doctor audit audit-*.log.gz -o json\n  aws logs filter-log-events --log-group-name /aws/eks/prod/cluster --log-stream-name-prefix kube-apiserver-audit | jeton doctor audit -\n  jeton doctor audit --quick audit.log\n  jeton doctor audit audit.log -o markdown --split-by namespace --split-dir tickets"
+        after_help = "Examples:\n  jeton doctor audit /var/log/kubernetes/audit.log\n  jeton doctor audit audit-*.log.gz -o json\n  aws logs filter-log-events --log-group-name /aws/eks/prod/cluster --log-stream-name-prefix kube-apiserver-audit | jeton doctor audit -\n  jeton doctor audit --quick audit.log\n  jeton doctor audit prod-a=a.log prod-b=b.log\n  jeton doctor audit audit.log --addons addons.json\n  jeton doctor audit audit.log -o markdown --split-by namespace --split-dir tickets"
     )]
     Audit(Audit),
     /// Report on a small log that comes with the program. No cluster is needed.
@@ -21,7 +21,7 @@ pub(crate) enum Doctor {
     ///
     /// Exit 0: nothing at or above --fail-on; 1: findings; 2: a cluster could not be read and --require asks for it.
     #[command(
-        after_help = "Examples:\n  jeton doctor cluster\n  jeton doctor cluster --context prod-a --context prod-b -o json\n  jeton doctor cluster --from bundle.json\n  jeton doctor cluster --from bundle.json --audit-log audit.log.gz"
+        after_help = "Examples:\n  jeton doctor cluster\n  jeton doctor cluster --context prod-a --context prod-b -o json\n  jeton doctor cluster --from bundle.json\n  jeton doctor cluster --from bundle.json --audit-log audit.log.gz\n  jeton doctor cluster --addons addons.json   # versions from the cloud's own list"
     )]
     Cluster(ClusterArgs),
     /// Write what `cluster` would look at into a bundle that holds no value of a token or Secret. Exit 2: no cluster could
@@ -39,8 +39,9 @@ pub(crate) enum Doctor {
 
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
-    /// Audit logs, plain, .gz or .zst; - is standard input.
-    #[arg(required = true, value_name = "FILE")]
+    /// Audit logs, plain, .gz or .zst; - is standard input. Logs of several clusters: each with the name of its cluster before it,
+    /// so that workloads of the same name stay apart.
+    #[arg(required = true, value_name = "[CLUSTER=]FILE")]
     pub(crate) files: Vec<String>,
     /// Read annotations only: fast, and blind where the extension is off.
     #[arg(long)]
@@ -48,6 +49,11 @@ pub(crate) struct Audit {
     /// Threads that parse. Default: one for each core.
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+    /// Add-ons of the cluster as its cloud lists them, to know their versions: on Huawei CCE the answer to GET
+    /// /api/v3/addons?cluster_id=…, on Amazon EKS what `aws eks describe-addon`, `aws eks list-addons` or `eksctl get addon -o json`
+    /// prints. May be repeated.
+    #[arg(long, value_name = "[CLUSTER=]FILE")]
+    pub(crate) addons: Vec<String>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -78,7 +84,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "DURATION", value_parser = crate::args::duration)]
     pub(crate) extended_lifetime: Option<i64>,
     /// Rows of your own, separated by tabs, which come before those that ship: libraries (10 columns), User-Agents (6),
-    /// add-ons (11), version rules (5). May be repeated.
+    /// add-ons (12), version rules (5). May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(crate) knowledge: Vec<PathBuf>,
     /// Write one Markdown ticket for each `namespace`, or for each value of this pod label (known to `doctor cluster`).

@@ -33,9 +33,14 @@ pub(crate) struct ClusterArgs {
     #[command(flatten)]
     pub(crate) sources: Sources,
     /// Audit log of the cluster, plain, .gz or .zst: what it tells and what the cluster tells become one row for each
-    /// workload. May be repeated.
-    #[arg(long, value_name = "FILE", conflicts_with = "facts")]
+    /// workload. With several clusters say of which it is. May be repeated.
+    #[arg(long, value_name = "[CONTEXT=]FILE", conflicts_with = "facts")]
     pub(crate) audit_log: Vec<String>,
+    /// Add-ons of the cluster as its cloud lists them, beside Helm releases: on Huawei CCE the answer to GET
+    /// /api/v3/addons?cluster_id=…, on Amazon EKS what `aws eks describe-addon`, `aws eks list-addons` or `eksctl get addon -o json`
+    /// prints. With several clusters say of which it is. May be repeated.
+    #[arg(long, value_name = "[CONTEXT=]FILE", conflicts_with = "facts")]
+    pub(crate) addons: Vec<String>,
     /// Print the facts, as in a bundle, and judge nothing. Exit 2: no cluster could be read.
     #[arg(long)]
     pub(crate) facts: bool,

@@ -17,7 +17,7 @@ language.
 const KNOWLEDGE: &str = "# What the doctor knows
 
 One row each, with its source and the day it was read. Your own rows come before these: `--knowledge FILE`, separated by
-tabs. The number of columns tells the table: 5 a version rule, 6 a User-Agent, 10 a library, 11 an add-on.
+tabs. The number of columns tells the table: 5 a version rule, 6 a User-Agent, 10 a library, 12 an add-on.
 ";
 
 /// Every rule: how bad, what it needs, its words in both languages, its pages.

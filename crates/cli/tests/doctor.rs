@@ -91,9 +91,10 @@ fn misuse_is_64_with_words() {
     logs(dir);
     std::fs::write(dir.join("bad.tsv"), "one\ttwo\n").unwrap();
     std::fs::write(dir.join("worse.tsv"), "x\tsemver\t-\t-\tsometimes\tyes\t-\tsource\ts\td\n").unwrap();
+    std::fs::write(dir.join("pods.json"), "{\"kind\":\"PodList\",\"items\":[]}").unwrap();
     for (args, words) in [
         (vec![], "Usage"),
-        (vec!["audit"], "<FILE>"),
+        (vec!["audit"], "FILE>"),
         (vec!["audit", "-", "-"], "only once"),
         (vec!["audit", "none", "--threads", "0"], "at least 1"),
         (vec!["audit", "none", "--require", "other"], "no such source"),
@@ -107,6 +108,10 @@ fn misuse_is_64_with_words() {
         (vec!["audit", "none", "--knowledge", "missing.tsv"], "missing.tsv"),
         (vec!["audit", "none", "--knowledge", "bad.tsv"], "bad.tsv, line 1: 2 cells"),
         (vec!["audit", "none", "--knowledge", "worse.tsv"], "tokenReload \"sometimes\""),
+        (vec!["audit", "none", "--addons", "missing.json"], "--addons missing.json: No such file"),
+        (vec!["audit", "none", "--addons", "pods.json"], "--addons pods.json: kind \"PodList\""),
+        (vec!["audit", "none", "--addons", "pods.json"], "allowed are the answer of Huawei CCE"),
+        (vec!["audit", "a=none", "b=none", "--addons", "pods.json"], "CLUSTER being one of: a, b"),
         (vec!["demo", "extra"], "extra"),
         (vec!["cluster", "--qps", "0"], "--qps"),
         (vec!["collect"], "--out"),
@@ -173,4 +178,36 @@ fn a_log_and_a_bundle_make_one_row() {
     assert_eq!((&rows[0]["container"], &rows[0]["state"]), (&"app".into(), &"stale".into()));
     assert_eq!(report["coverage"].as_array().unwrap().len(), 2);
     assert!(dir.join("teams/checkout.md").is_file());
+}
+
+#[test]
+fn logs_of_two_clusters_stay_apart_and_a_list_of_add_ons_stands_beside_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    logs(dir);
+    let list =
+        r#"{"addon": {"addonName": "vpc-cni", "clusterName": "x", "addonVersion": "v1.7.5-eksbuild.1"}}"#;
+    std::fs::write(dir.join("addons.json"), list).unwrap();
+    let report = |args: &[&str]| -> serde_json::Value {
+        let (got, out, err) = code(dir, &[&["audit", "-o", "json"], args].concat());
+        assert_eq!(got, 1, "{args:?}: {err}");
+        serde_json::from_str(&out).unwrap()
+    };
+    let ids = |report: &serde_json::Value| -> Vec<String> {
+        let all = report["findings"].as_array().unwrap().iter();
+        all.map(|finding| finding["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let two = report(&["a=critical", "b=critical", "--addons", "b=addons.json"]);
+    let clusters: Vec<&str> =
+        two["workloads"].as_array().unwrap().iter().map(|row| row["cluster"].as_str().unwrap()).collect();
+    assert_eq!(clusters, ["a", "b"]);
+    let want =
+        ["stale-token:a/shop/web/StatefulSet/web:app/1", "stale-token:b/shop/web/StatefulSet/web:app/1"];
+    assert_eq!(ids(&two), [want[0], want[1], "addon-outdated:b/vpc-cni"]);
+    assert_eq!(two["verdict"]["willFail"], 3);
+    let one = report(&["none", "--addons", "addons.json"]);
+    assert_eq!(ids(&one), ["addon-outdated:x/vpc-cni"]);
+    // The same log twice is one workload, as long as nobody says that it is of two clusters.
+    let same = report(&["critical", "critical"]);
+    assert_eq!(same["workloads"].as_array().unwrap().len(), 1);
 }

@@ -3,9 +3,11 @@
 use jeton_core::time::UnixTime;
 use std::collections::BTreeMap;
 
-/// Everything that collectors gathered.
+/// Everything that collectors gathered. What is judged together is of one cluster: see [`Facts::apart`].
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// Which cluster all of it is of, where that was told or asked.
+    pub cluster: Option<String>,
     /// What was read, and what could not be.
     pub sources: Vec<Source>,
     /// Uses of tokens, one for each (credential, client).
@@ -159,8 +161,21 @@ pub struct Cluster {
     pub secrets: Vec<TokenSecret>,
     /// Add-ons: (release, chart version or none).
     pub releases: Vec<(String, Option<String>)>,
+    /// Add-ons as the vendor's own list tells them.
+    pub listed: Vec<ListedAddon>,
     /// What was not granted or not there.
     pub unknown: Vec<Missing>,
+}
+
+/// An add-on on a vendor's list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListedAddon {
+    /// Whose list: cce, eks.
+    pub platform: &'static str,
+    /// As the vendor names it.
+    pub name: String,
+    /// Which version runs; none: the list does not tell.
+    pub version: Option<String>,
 }
 
 /// Counters of one process of kube-apiserver.
@@ -251,6 +266,37 @@ pub struct TokenSecret {
     pub invalid_since: Option<String>,
     /// Roles bound to the account, such as `ClusterRole/cluster-admin`.
     pub roles: Vec<String>,
+}
+
+impl Facts {
+    /// The cluster all of it is of.
+    pub fn name(&self) -> Option<&str> {
+        match self.clusters.as_slice() {
+            [one] if self.cluster.is_none() => Some(&one.name),
+            _ => self.cluster.as_deref(),
+        }
+    }
+
+    /// Facts of several clusters, each of them apart: two clusters may hold the same names. What logs tell stays with the
+    /// first part, because nothing in them names their cluster; whoever knows better reads them into the part they are of.
+    pub fn apart(mut self) -> Vec<Self> {
+        let (clusters, sources) = (std::mem::take(&mut self.clusters), std::mem::take(&mut self.sources));
+        let mut parts: Vec<Self> = clusters
+            .into_iter()
+            .map(|one| Self { cluster: Some(one.name.clone()), clusters: vec![one], ..Self::default() })
+            .collect();
+        if parts.is_empty() {
+            parts.push(Self { cluster: self.cluster.take(), ..Self::default() });
+        }
+        for source in sources {
+            let own = parts.iter().position(|part| part.cluster.as_ref() == Some(&source.name));
+            parts[own.unwrap_or(0)].sources.push(source);
+        }
+        let first = &mut parts[0];
+        (first.uses, first.issues, first.refusals, first.deleted) =
+            (self.uses, self.issues, self.refusals, self.deleted);
+        parts
+    }
 }
 
 impl SourceKind {

@@ -35,6 +35,10 @@ pub const PATIENCE_RECORDS: u64 = 100;
 pub const MAX_KNOWLEDGE_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of one file of a bundle.
 pub const MAX_BUNDLE_FILE_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of one list of add-ons.
+pub const MAX_ADDONS_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// Add-ons on one list.
+pub const MAX_ADDONS: usize = 1_000;
 /// Bytes of one `/metrics` page.
 pub const MAX_METRICS_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes a Helm release may unpack to.

@@ -48,11 +48,23 @@ pub struct Verdict {
     pub legacy: usize,
 }
 
+impl Report {
+    /// Whether its workloads and findings are of more than one cluster, so that names alone do not tell them apart.
+    pub fn has_clusters(&self) -> bool {
+        let rows = self.workloads.iter().map(|row| &row.cluster);
+        let mut all = rows.chain(self.findings.iter().map(|finding| &finding.cluster));
+        let first = all.next();
+        all.any(|one| Some(one) != first)
+    }
+}
+
 /// One source.
 #[derive(Clone, Debug, Serialize)]
 pub struct Coverage {
     /// File or cluster.
     pub source: String,
+    /// Cluster, where it was told or asked.
+    pub cluster: Option<String>,
     /// From and to, RFC 3339.
     pub window: Option<Window>,
     /// Records understood.
@@ -129,6 +141,8 @@ pub enum Confidence {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Workload {
+    /// Cluster, where it was told or asked.
+    pub cluster: Option<String>,
     /// Namespace.
     pub namespace: String,
     /// Account.
@@ -210,9 +224,11 @@ pub struct Finding {
     pub rule: &'static str,
     /// How bad.
     pub severity: Severity,
+    /// Cluster, where it was told or asked.
+    pub cluster: Option<String>,
     /// What was found, in the language of the report.
     pub title: String,
-    /// Namespace, owner and account; or the object.
+    /// Namespace, account and owner, or the object; before it the cluster, where there are several.
     pub workload: String,
     /// What it rests on.
     pub evidence: Evidence,

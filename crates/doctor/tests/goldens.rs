@@ -46,6 +46,11 @@ fn every_finding_has_a_case_and_words_in_both_languages() {
             let report = case.report(lang, false);
             let found = report.findings.iter().any(|finding| finding.rule == case.rule);
             assert!(found, "{}: {:#?}", case.rule, report.findings);
+            assert!(
+                report.findings.iter().all(|f| !f.links.is_empty()),
+                "{}: a remedy without a page",
+                case.rule
+            );
             let unique: BTreeSet<&String> = report.findings.iter().map(|finding| &finding.id).collect();
             assert_eq!(unique.len(), report.findings.len(), "{}: an id stands twice", case.rule);
             let text = markdown(&report, lang);

@@ -230,7 +230,7 @@ fn rows_of_the_users_come_first() {
         acme/{v}\tacme-client\texact\tours\tus\t2026-11-25\n\
         acme-client\tsemver\t-\t2.0.0\tnever\tnever\t2.0.0\tsource\tus\t2026-11-25\n\
         acme-client\tsemver\t2.0.0\t-\tper-request\tyes\t2.0.0\tsource\tus\t2026-11-25\n\
-        cce\tnpd\tcceaddon-npd\t-\t1.16.0\t1.16.1\t-\thttps://a.example\thttps://a.example/zh\tus\t2026-11-25\n\
+        cce\tnpd\tcceaddon-npd\t-\t-\t1.16.0\t1.16.1\t-\thttps://a.example\thttps://a.example/zh\tus\t2026-11-25\n\
         cce\t1.23\t1.20\tus\t2026-11-25\n";
     knowledge.extend("own.tsv", rows).unwrap();
     assert_eq!(knowledge.client("acme/1.9.9").token_reload, Reload::Never);

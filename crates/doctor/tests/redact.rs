@@ -92,6 +92,10 @@ fn cluster() -> Cluster {
             (mark("release"), Some(MARK.to_owned())),
             (mark("own-release"), Some("1.0.0".to_owned())),
         ],
+        listed: vec![
+            ListedAddon { platform: "cce", name: "npd".to_owned(), version: Some(format!("1.14.0-{MARK}")) },
+            ListedAddon { platform: "cce", name: mark("addon"), version: Some("1.0.0".to_owned()) },
+        ],
         unknown: vec![
             gap("not-granted", format!("pods: 403: User \"{MARK}\"")),
             gap("other", MARK.to_owned()),
@@ -103,6 +107,7 @@ fn planted() -> Facts {
     let legacy = |auto, invalidated| Some(Legacy { secret: Some(mark("secret")), auto, invalidated });
     let gap = |id, detail: String| Missing { id, detail };
     Facts {
+        cluster: None,
         sources: vec![
             Source {
                 name: format!("/srv/{MARK}/audit.log"),
@@ -166,7 +171,7 @@ fn nothing_of_the_users_is_left() {
     let own = format!(
         "own-{MARK}/{{v}}\town-{MARK}\texact\t{MARK}\t{MARK}\t{MARK}\n\
          own-{MARK}\tsemver\t-\t-\tnever\tnever\t9.9-{MARK}\tthread\t{MARK}\t{MARK}\n\
-         cce\t{MARK}-addon\t{MARK}-own-release\t-\t1.0.0\t1.1.0-{MARK}\t{MARK}\thttps://{MARK}.example\thttps://{MARK}.example\t{MARK}\t{MARK}\n"
+         cce\t{MARK}-addon\t{MARK}-own-release\t-\t{MARK}/{MARK}\t1.0.0\t1.1.0-{MARK}\t{MARK}\thttps://{MARK}.example\thttps://{MARK}.example\t{MARK}\t{MARK}\n"
     );
     knowledge.extend("own.tsv", &own).unwrap();
     for (lang, tag) in LANGS {

@@ -158,6 +158,7 @@ fn cluster(row: ClusterRow) -> Result<(Cluster, Source), BundleError> {
             .iter()
             .map(|one| (name(&one.release), one.chart_version.as_deref().map(name)))
             .collect(),
+        listed: Vec::new(),
         unknown: row.unknown.iter().map(missing).collect(),
     };
     let access =

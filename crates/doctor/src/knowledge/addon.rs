@@ -6,7 +6,7 @@ use super::version::{Order, Version};
 use std::cmp::Ordering;
 
 /// Cells of a row of an add-on.
-pub(super) const COLUMNS: usize = 11;
+pub(super) const COLUMNS: usize = 12;
 /// Cells of a row of the version rule.
 pub(super) const SKEW_COLUMNS: usize = 5;
 
@@ -15,12 +15,14 @@ pub(super) const SKEW_COLUMNS: usize = 5;
 pub struct Addon {
     /// Whose cluster: cce, eks.
     pub platform: String,
-    /// Its name.
+    /// Its name, as the vendor's API has it.
     pub name: String,
     /// Helm release that installs it.
     pub release: Option<String>,
     /// End of the repository of its image, where the vendor's tag is the add-on's version.
     pub image: Option<String>,
+    /// Its workloads as `namespace/name` that carry neither its release nor its image.
+    pub workloads: Vec<String>,
     /// Last affected version.
     pub through: String,
     /// First good one.
@@ -60,12 +62,17 @@ pub(super) fn rows(table: &Table) -> Result<Vec<Addon>, TableError> {
             name: cells[1].clone(),
             release: optional(&cells[2]),
             image: optional(&cells[3]),
-            through: cells[4].clone(),
-            fixed: cells[5].clone(),
-            successor: optional(&cells[6]),
-            link: Text::new(&cells[7], &cells[8]),
+            workloads: optional(&cells[4]).map(list).unwrap_or_default(),
+            through: cells[5].clone(),
+            fixed: cells[6].clone(),
+            successor: optional(&cells[7]),
+            link: Text::new(&cells[8], &cells[9]),
         })
     })
+}
+
+fn list(cell: String) -> Vec<String> {
+    cell.split(',').map(|one| one.trim().to_owned()).collect()
 }
 
 /// `1.23` → 23.

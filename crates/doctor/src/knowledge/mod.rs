@@ -91,13 +91,13 @@ impl Knowledge {
     }
 
     /// Adds a user's own rows in front. The number of columns tells the table: five for a rule of versions, six for a
-    /// User-Agent, ten for a library, eleven for an add-on.
+    /// User-Agent, ten for a library, twelve for an add-on.
     pub fn extend(&mut self, name: &str, text: &str) -> Result<(), TableError> {
         let table = Table::parse(name, text)?;
         let known = [addon::SKEW_COLUMNS, user_agent::COLUMNS, library::COLUMNS, addon::COLUMNS];
         if let Some(row) = table.rows.iter().find(|row| !known.contains(&row.cells.len())) {
             let what = format!(
-                "{} cells between tabs; allowed are 5 (version rule), 6 (User-Agent), 10 (library) and 11 (add-on)",
+                "{} cells between tabs; allowed are 5 (version rule), 6 (User-Agent), 10 (library) and 12 (add-on)",
                 row.cells.len()
             );
             return Err(TableError { name: table.name, line: row.line, what });

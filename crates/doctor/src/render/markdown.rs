@@ -1,6 +1,7 @@
 //! For a ticket.
 
-use super::table::{COLUMNS, cells, gaps, printable, seen, summary};
+use super::rows;
+use super::table::{gaps, origin, printable, seen, summary};
 use super::{colon, named, plain};
 use crate::knowledge::texts::{Lang, word};
 use crate::report::{Finding, Report, Workload};
@@ -11,7 +12,7 @@ use std::fmt::Write;
 pub fn markdown(report: &Report, lang: Lang) -> String {
     let mut out = format!("# Jeton doctor\n\n**{}**\n", cell(&summary(report, lang)));
     coverage(&mut out, report, lang);
-    rows(&mut out, &report.workloads.iter().collect::<Vec<_>>(), lang);
+    rows(&mut out, &report.workloads.iter().collect::<Vec<_>>(), report.has_clusters(), lang);
     findings(&mut out, &report.findings.iter().collect::<Vec<_>>(), lang);
     out
 }
@@ -33,7 +34,7 @@ pub fn split(report: &Report, by: &str, lang: Lang) -> BTreeMap<String, String> 
         }
         let name = if team.is_empty() { word("none", lang).to_owned() } else { team.clone() };
         let mut out = format!("# Jeton doctor{}{}\n", colon(lang), cell(&name));
-        rows(&mut out, &list, lang);
+        rows(&mut out, &list, report.has_clusters(), lang);
         findings(&mut out, &own, lang);
         coverage(&mut out, report, lang);
         tickets.insert(file_name(&team, &tickets), out);
@@ -44,24 +45,29 @@ pub fn split(report: &Report, by: &str, lang: Lang) -> BTreeMap<String, String> 
 fn coverage(out: &mut String, report: &Report, lang: Lang) {
     let _ = writeln!(out, "\n## {}\n", word("coverage", lang));
     for source in &report.coverage {
-        let _ = writeln!(out, "- {}{}{}", code(&source.source), colon(lang), seen(source, lang));
+        let _ = writeln!(out, "- {}{}{}", code(&origin(source, report)), colon(lang), seen(source, lang));
         for line in gaps(source, lang) {
             let _ = writeln!(out, "  - {}", cell(&line));
         }
     }
 }
 
-fn rows(out: &mut String, list: &[&Workload], lang: Lang) {
+fn rows(out: &mut String, list: &[&Workload], clusters: bool, lang: Lang) {
     let _ = writeln!(out, "\n## {}\n", word("workloads", lang));
     if list.is_empty() {
         let _ = writeln!(out, "{}", word("workload-none", lang));
         return;
     }
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    *out += &line(COLUMNS.map(|id| named(id, lang)).to_vec());
-    *out += &line(vec!["---".to_owned(); COLUMNS.len()]);
-    for row in list {
-        *out += &line(cells(row, lang).iter().map(|text| cell(text)).collect());
+    let table = rows::rows(list, clusters, lang);
+    let rule = vec!["---".to_owned(); table.head.len()];
+    *out += &line(table.head);
+    *out += &line(rule);
+    for row in table.lines {
+        *out += &line(row.iter().map(|text| cell(text)).collect());
+    }
+    if let Some(more) = table.more {
+        let _ = writeln!(out, "\n{}", cell(&more));
     }
 }
 

@@ -1,5 +1,6 @@
 //! A report as text. Nothing here judges.
 
+mod rows;
 mod table;
 mod markdown;
 mod sarif;

@@ -85,6 +85,7 @@ fn results(report: &Report) -> Vec<Value> {
             "partialFingerprints": { "jeton/v1": finding.id },
             "properties": {
                 "severity": plain(&finding.severity),
+                "cluster": finding.cluster,
                 "evidence": finding.evidence,
                 "links": finding.links,
             },

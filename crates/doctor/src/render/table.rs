@@ -1,9 +1,9 @@
 //! For a terminal.
 
+use super::rows::rows;
 use super::{colon, gap, named, plain};
-use crate::knowledge::reload::Reload;
 use crate::knowledge::texts::{Lang, fill, word};
-use crate::report::{Confidence, DeadlineKind, Finding, Report, Workload};
+use crate::report::{Coverage, DeadlineKind, Finding, Report, Workload};
 use std::fmt::Write;
 
 /// The verdict, in one line.
@@ -37,77 +37,22 @@ pub fn summary(report: &Report, lang: Lang) -> String {
     printable(&format!("{first}{}{second}", word("stop", lang)))
 }
 
-/// When a client reads its token again, in words.
-fn reload(value: Reload, lang: Lang) -> String {
-    if let Reload::Periodic(seconds) = value {
-        return fill(word("reload-periodic", lang), &[("n", &seconds.to_string())]);
-    }
-    named(&format!("reload-{value}"), lang)
-}
-
-/// The cells of a row.
-pub(super) fn cells(row: &Workload, lang: Lang) -> [String; 11] {
-    let mut deadline = row.deadline.clone().unwrap_or_else(|| "-".to_owned());
-    if row.deadline_kind == DeadlineKind::Estimated {
-        deadline += word("estimated", lang);
-    }
-    let client = match &row.client.version {
-        Some(version) => format!("{} {version}", row.client.name),
-        None => row.client.name.clone(),
-    };
-    let confidence = match row.confidence {
-        Confidence::High => "high",
-        Confidence::Medium => "medium",
-        Confidence::Low => "low",
-    };
-    let or = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-    [
-        named(&format!("state-{}", plain(&row.state)), lang),
-        deadline,
-        row.namespace.clone(),
-        or(row.owner.clone()),
-        or(row.container.clone().unwrap_or_default()),
-        row.service_account.clone(),
-        or(client),
-        reload(row.client.token_reload, lang),
-        named(&format!("cause-{}", row.cause), lang),
-        named(confidence, lang),
-        row.uses.to_string(),
-    ]
-}
-
-/// Titles of the columns.
-pub(super) const COLUMNS: [&str; 11] = [
-    "col-state",
-    "col-deadline",
-    "col-namespace",
-    "col-owner",
-    "col-container",
-    "col-account",
-    "col-client",
-    "col-reload",
-    "col-cause",
-    "col-confidence",
-    "col-uses",
-];
-
 /// Verdict, coverage, workloads, findings.
 pub fn table(report: &Report, lang: Lang) -> String {
     let mut out = format!("{}\n{}\n", summary(report, lang), word("rotation-note", lang));
     let _ = writeln!(out, "\n{}{}", word("coverage", lang), colon(lang).trim_end());
     for source in &report.coverage {
-        let _ = writeln!(out, "  {}{}{}", printable(&source.source), colon(lang), seen(source, lang));
+        let name = printable(&origin(source, report));
+        let _ = writeln!(out, "  {name}{}{}", colon(lang), seen(source, lang));
         for line in gaps(source, lang) {
             let _ = writeln!(out, "    - {line}");
         }
     }
     let _ = writeln!(out, "\n{}{}", word("workloads", lang), colon(lang).trim_end());
-    let mut rows = vec![COLUMNS.map(|id| named(id, lang))];
-    rows.extend(report.workloads.iter().map(|row| cells(row, lang).map(|cell| printable(&cell))));
     if report.workloads.is_empty() {
         let _ = writeln!(out, "  {}", word("workload-none", lang));
     } else {
-        out += &aligned(&rows);
+        workloads(&mut out, report, lang);
     }
     let _ = writeln!(out, "\n{}{}", word("findings", lang), colon(lang).trim_end());
     if report.findings.is_empty() {
@@ -117,6 +62,17 @@ pub fn table(report: &Report, lang: Lang) -> String {
         finding(&mut out, one, lang);
     }
     out
+}
+
+fn workloads(out: &mut String, report: &Report, lang: Lang) {
+    let list: Vec<&Workload> = report.workloads.iter().collect();
+    let rows = rows(&list, report.has_clusters(), lang);
+    let mut lines = vec![rows.head];
+    lines.extend(rows.lines.iter().map(|line| line.iter().map(|cell| printable(cell)).collect()));
+    *out += &aligned(&lines);
+    if let Some(more) = rows.more {
+        let _ = writeln!(out, "  {more}");
+    }
 }
 
 fn finding(out: &mut String, finding: &Finding, lang: Lang) {
@@ -134,8 +90,18 @@ fn finding(out: &mut String, finding: &Finding, lang: Lang) {
     }
 }
 
+/// A source, and of which cluster it is where there are several.
+pub(super) fn origin(source: &Coverage, report: &Report) -> String {
+    match &source.cluster {
+        Some(cluster) if report.has_clusters() && *cluster != source.source => {
+            format!("{} ({cluster})", source.source)
+        }
+        _ => source.source.clone(),
+    }
+}
+
 /// Window and records of a source.
-pub(super) fn seen(source: &crate::report::Coverage, lang: Lang) -> String {
+pub(super) fn seen(source: &Coverage, lang: Lang) -> String {
     let events = fill(
         word("events", lang),
         &[("read", &source.read.to_string()), ("skipped", &source.skipped.to_string())],
@@ -146,7 +112,7 @@ pub(super) fn seen(source: &crate::report::Coverage, lang: Lang) -> String {
 }
 
 /// What a source cannot tell, a line each.
-pub(super) fn gaps(source: &crate::report::Coverage, lang: Lang) -> Vec<String> {
+pub(super) fn gaps(source: &Coverage, lang: Lang) -> Vec<String> {
     let error = source.error.iter().map(|error| gap("could-not-read", error, lang));
     let gaps = source.missing.iter().map(|m| gap(m.id, &m.detail, lang));
     error.chain(gaps).map(|line| printable(&line)).collect()
@@ -160,14 +126,15 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// Columns as wide as their widest cell; wide letters of Chinese count twice.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+fn aligned(rows: &[Vec<String>]) -> String {
     let width = |text: &str| text.chars().map(|c| 1 + usize::from(c as u32 >= 0x2e80)).sum::<usize>();
-    let widths: [usize; N] =
-        std::array::from_fn(|at| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0));
+    let columns = rows.first().map_or(0, Vec::len);
+    let widths: Vec<usize> =
+        (0..columns).map(|at| rows.iter().map(|row| width(&row[at])).max().unwrap_or(0)).collect();
     let mut out = String::new();
     for row in rows {
         let mut line = String::from("  ");
-        for (cell, wide) in row.iter().zip(widths) {
+        for (cell, wide) in row.iter().zip(&widths) {
             line += cell;
             line += &" ".repeat(wide - width(cell) + 2);
         }

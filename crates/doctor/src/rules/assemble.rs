@@ -1,56 +1,45 @@
 //! Cases, outlooks and hits to a report.
 
 use super::Settings;
+use super::addons;
 use super::case::{Case, cases};
 use super::cluster;
-use super::finding::{is_provider, of_case, of_cluster, place};
+use super::finding::{is_provider, of_case, of_cluster};
 use super::names::{Kind, Names};
 use super::outlook::{Index, Outlook, outlook};
-use super::table::{RULES, doomed, invalidated, self_heals};
-use crate::facts::{Facts, Missing, Refusal, Source};
+use super::table::{RULES, self_heals};
+use super::verdict::{MIN_WINDOW_SECONDS, Part, verdict};
+use crate::facts::{Facts, Missing, Source};
 use crate::knowledge::Knowledge;
-use crate::report::{
-    ClientRow, Coverage, DeadlineKind, Finding, Gap, Report, State, Verdict, Window, Workload,
-};
+use crate::report::{ClientRow, Coverage, DeadlineKind, Finding, Gap, Report, State, Window, Workload};
 use jeton_core::time::UnixTime;
 use std::collections::BTreeSet;
 
-/// Seconds a log must cover before silence means anything: a day, for what runs once a day.
-const MIN_WINDOW_SECONDS: i64 = 24 * 3600;
-
-/// Gaps that do not keep a verdict from being "yes".
-const HARMLESS: [&str; 6] = [
-    "no-token-requests",
-    "unknown-records",
-    "broken-records",
-    "not-granted-secrets",
-    "extension-off",
-    "extension-unknown",
-];
-
-/// Makes the report.
+/// Makes the report of one cluster.
 pub fn report(facts: &Facts, knowledge: &Knowledge, settings: &Settings) -> Report {
-    let index = Index::new(facts);
-    let (cases, lost) = cases(facts, knowledge);
-    let mut judged: Vec<(Case<'_>, Outlook)> = cases
-        .into_iter()
-        .map(|case| {
-            let outlook = outlook(&index, &case, settings);
-            (case, outlook)
-        })
-        .collect();
-    judged.sort_by(|(a, x), (b, y)| order(a, x).cmp(&order(b, y)));
-    let mut names = Names::new(settings.redact, knowledge);
-    let coverage = coverage(facts, &mut names);
+    reports(std::slice::from_ref(facts), knowledge, settings)
+}
+
+/// Makes one report of several clusters; each has its facts, so that no name of one is taken for that of another.
+pub fn reports(facts: &[Facts], knowledge: &Knowledge, settings: &Settings) -> Report {
+    let parts: Vec<Part<'_>> = facts.iter().map(|facts| judge(facts, knowledge, settings)).collect();
+    let several = facts.iter().map(Facts::name).collect::<BTreeSet<_>>().len() > 1;
+    let mut names = Names::new(settings.redact, knowledge).with_clusters(several);
+    let coverage: Vec<Coverage> = facts.iter().flat_map(|facts| coverage(facts, &mut names)).collect();
+    let mut rows: Vec<&(Case<'_>, Outlook)> = parts.iter().flat_map(|part| &part.judged).collect();
+    rows.sort_by(|(a, x), (b, y)| order(a, x).cmp(&order(b, y)));
     let mut findings = Vec::new();
-    let workloads = judged
+    let workloads = rows
         .iter()
         .map(|(case, outlook)| workload(case, outlook, (knowledge, settings), &mut names, &mut findings))
         .collect();
     for rule in cluster::RULES {
-        let hits = (rule.check)(facts, &lost, knowledge);
-        let told = hits.iter().map(|hit| of_cluster(rule.id, rule.severity, hit, settings.lang, &mut names));
-        findings.extend(told);
+        for part in &parts {
+            let hits = (rule.check)(part.facts, &part.lost, knowledge);
+            let told = hits.iter().map(|hit| (part.facts.name(), hit));
+            findings
+                .extend(told.map(|hit| of_cluster((rule.id, rule.severity), hit, settings.lang, &mut names)));
+        }
     }
     // A stable sort: among equals the order of the workloads, which is by deadline.
     findings.sort_by_key(|finding| finding.severity);
@@ -58,17 +47,27 @@ pub fn report(facts: &Facts, knowledge: &Knowledge, settings: &Settings) -> Repo
         api_version: "jeton.dev/v1",
         kind: "DoctorReport",
         generated: settings.now.rfc3339(),
-        verdict: verdict(&judged, &coverage, (facts, &lost), cluster::outdated(facts, knowledge), &mut names),
+        verdict: verdict(&parts, &coverage, &mut names),
         coverage,
         workloads,
         findings,
     }
 }
 
+fn judge<'f>(facts: &'f Facts, knowledge: &'f Knowledge, settings: &Settings) -> Part<'f> {
+    let index = Index::new(facts);
+    let (cases, lost) = cases(facts, knowledge);
+    let judged = cases.into_iter().map(|case| {
+        let outlook = outlook(&index, &case, settings);
+        (case, outlook)
+    });
+    Part { facts, judged: judged.collect(), lost, outdated: addons::outdated(facts, knowledge) }
+}
+
 fn order<'a>(case: &'a Case<'_>, outlook: &'a Outlook) -> impl Ord + 'a {
     let rank = if self_heals(case, outlook) { State::Unknown } else { outlook.state };
     let deadline = outlook.deadline.map_or(i64::MAX, UnixTime::millis);
-    (rank, deadline, &case.account, &case.owner, &case.user_agent)
+    (rank, deadline, case.cluster, &case.account, &case.owner, &case.user_agent)
 }
 
 fn workload(
@@ -84,6 +83,7 @@ fn workload(
     let time = |at: Option<UnixTime>| at.map(UnixTime::rfc3339);
     let labels = case.pods.first().map(|pod| pod.labels.clone()).unwrap_or_default();
     let row = Workload {
+        cluster: case.cluster.map(|name| names.of(Kind::Source, name)),
         namespace: names.of(Kind::Namespace, &case.account.namespace),
         service_account: names.of(Kind::Account, &case.account.name),
         owner: names.of(Kind::Owner, &case.owner),
@@ -137,6 +137,7 @@ fn coverage(facts: &Facts, names: &mut Names) -> Vec<Coverage> {
     };
     let cover = |source: &Source| Coverage {
         source: names.of(Kind::Source, &source.name),
+        cluster: facts.name().map(|name| names.of(Kind::Source, name)),
         window: source.window.map(|(from, to)| Window { from: from.rfc3339(), to: to.rfc3339() }),
         read: source.read,
         skipped: source.skipped,
@@ -144,60 +145,4 @@ fn coverage(facts: &Facts, names: &mut Names) -> Vec<Coverage> {
         error: source.error.as_deref().map(|error| names.error(error)),
     };
     facts.sources.iter().map(cover).collect()
-}
-
-fn verdict(
-    judged: &[(Case<'_>, Outlook)],
-    coverage: &[Coverage],
-    (facts, lost): (&Facts, &[&Refusal]),
-    addons: usize,
-    names: &mut Names,
-) -> Verdict {
-    let count =
-        |check: &dyn Fn(&Case<'_>, &Outlook) -> bool| judged.iter().filter(|(c, o)| check(c, o)).count();
-    let blocks = |case: &Case<'_>, outlook: &Outlook| {
-        (matches!(outlook.state, State::Stale | State::Expired) && !self_heals(case, outlook))
-            || doomed(case, outlook)
-    };
-    let fails =
-        |case: &Case<'_>, outlook: &Outlook| (blocks(case, outlook) || invalidated(case)) && outlook.alive;
-    let first = judged
-        .iter()
-        .filter(|(case, outlook)| fails(case, outlook))
-        .filter_map(|(case, outlook)| Some((outlook.deadline?, outlook.kind, case)))
-        .min_by_key(|(at, ..)| *at);
-    let blockers = count(&blocks) + addons;
-    let unknown = count(&|case, outlook| outlook.state == State::Unknown && !doomed(case, outlook));
-    let window: i64 = window(facts);
-    let gap = coverage.iter().any(|source| {
-        source.error.is_some()
-            || source.missing.iter().any(|gap| gap.id != "short-window" && !HARMLESS.contains(&gap.id))
-    });
-    let seen = judged.iter().any(|(case, _)| case.seen);
-    let safe = if blockers > 0 {
-        "no"
-    } else if unknown > 0 || gap || !seen || !lost.is_empty() || window < MIN_WINDOW_SECONDS {
-        "unknown"
-    } else {
-        "yes"
-    };
-    Verdict {
-        will_fail: count(&fails) + addons,
-        first_deadline: first.map(|(at, ..)| at.rfc3339()),
-        first_deadline_kind: first.map_or(DeadlineKind::None, |(_, kind, _)| kind),
-        first_workload: first.map(|(.., case)| place(case, names)),
-        safe_to_disable_extension: safe,
-        blockers,
-        self_healing: count(&self_heals),
-        fine: count(&|_, outlook| outlook.state == State::Fresh),
-        unknown,
-        legacy: count(&|_, outlook| outlook.state == State::Legacy),
-    }
-}
-
-/// Seconds that all logs together span.
-fn window(facts: &Facts) -> i64 {
-    let from = facts.sources.iter().filter_map(|s| s.window).map(|w| w.0).min();
-    let to = facts.sources.iter().filter_map(|s| s.window).map(|w| w.1).max();
-    from.zip(to).map_or(0, |(from, to)| to.seconds() - from.seconds())
 }

@@ -11,6 +11,8 @@ const SURE_SECONDS: i64 = 2 * 3600;
 /// Everything known of one row.
 #[derive(Debug)]
 pub struct Case<'f> {
+    /// Cluster, where it was told or asked.
+    pub cluster: Option<&'f str>,
     /// Account.
     pub account: Account,
     /// `kind/name`, or empty.
@@ -43,6 +45,7 @@ pub fn cases<'f>(facts: &'f Facts, knowledge: &Knowledge) -> (Vec<Case<'f>>, Vec
         let owner = pod.map_or_else(guess, |pod| pod.owner.clone());
         let key = (one.account.clone(), owner.clone(), one.user_agent.clone(), one.legacy.is_some());
         let case = found.entry(key).or_insert_with(|| Case {
+            cluster: facts.name(),
             account: one.account.clone(),
             owner,
             user_agent: one.user_agent.clone(),
@@ -177,6 +180,7 @@ fn unseen<'f>(facts: &'f Facts, cases: &mut Vec<Case<'f>>) {
             continue;
         }
         let case = found.entry((account.clone(), pod.owner.clone())).or_insert_with(|| Case {
+            cluster: facts.name(),
             account,
             owner: pod.owner.clone(),
             user_agent: String::new(),

@@ -1,34 +1,14 @@
 //! The rules on a whole cluster: counters, Secrets, add-ons, versions, and refusals that belong to nobody.
 
+use super::addons;
+use super::hit::{Hit, named, plain};
 use super::names::{Kind, Said};
-use crate::facts::{Cluster, Facts, Refusal, TokenSecret};
+use crate::facts::{Facts, Refusal, TokenSecret};
 use crate::knowledge::Knowledge;
 use crate::knowledge::addon::minor;
-use crate::knowledge::texts::Text;
 use crate::knowledge::version::{Order, Version};
 use crate::report::Severity;
 use std::collections::BTreeSet;
-
-/// What a rule found.
-#[derive(Clone, Debug, Default)]
-pub struct Hit {
-    /// The object, in parts, as it stands in the id of the finding.
-    pub object: Vec<Said>,
-    /// Values for the words.
-    pub values: Vec<(&'static str, Said)>,
-    /// Requests.
-    pub audit_ids: Vec<String>,
-    /// A page of its own, and whose it is.
-    pub link: Option<(String, Text)>,
-}
-
-fn plain(text: impl Into<String>) -> Said {
-    Said::Plain(text.into())
-}
-
-fn named(kind: Kind, name: &str) -> Said {
-    Said::Name(kind, name.to_owned())
-}
 
 /// A rule on a cluster.
 #[derive(Clone, Copy, Debug)]
@@ -48,14 +28,14 @@ pub const RULES: &[ClusterRule] = &[
     ClusterRule {
         id: "addon-outdated",
         severity: Severity::Critical,
-        needs: "Helm releases, an exported list of add-ons, or images of the vendor",
-        check: |facts, _, knowledge| addons(facts, knowledge, Some(true)),
+        needs: "Helm releases, an exported list of add-ons (--addons), or images of the vendor",
+        check: |facts, _, knowledge| addons::hits(facts, knowledge, Some(true)),
     },
     ClusterRule {
         id: "addon-version-unknown",
         severity: Severity::Info,
-        needs: "Helm releases or an exported list of add-ons",
-        check: |facts, _, knowledge| addons(facts, knowledge, None),
+        needs: "Helm releases, or an exported list of add-ons (--addons)",
+        check: |facts, _, knowledge| addons::hits(facts, knowledge, None),
     },
     ClusterRule {
         id: "counter-stale",
@@ -94,11 +74,6 @@ pub const RULES: &[ClusterRule] = &[
         check: |_, lost, _| lost.iter().map(|refusal| refused(refusal)).collect(),
     },
 ];
-
-/// Add-ons that will fail: workloads of the provider's which no log need name.
-pub(super) fn outdated(facts: &Facts, knowledge: &Knowledge) -> usize {
-    addons(facts, knowledge, Some(true)).len()
-}
 
 fn refused(refusal: &Refusal) -> Hit {
     Hit {
@@ -158,53 +133,11 @@ fn secrets(facts: &Facts, wanted: fn(&TokenSecret) -> bool) -> Vec<Hit> {
     hits
 }
 
-/// Add-ons that are affected (`Some(true)`), or whose version cannot be read (`None`): one for each cluster, however many
-/// of its releases or pods tell it.
-fn addons(facts: &Facts, knowledge: &Knowledge, wanted: Option<bool>) -> Vec<Hit> {
-    let mut hits = Vec::new();
-    for cluster in &facts.clusters {
-        for addon in &knowledge.addons {
-            let by_release = cluster.releases.iter().filter(|(name, _)| Some(name) == addon.release.as_ref());
-            let by_release = by_release.map(|(_, version)| version.clone());
-            let by_image = images(cluster, addon.image.as_deref()).map(Some);
-            let hit = |version: &Option<String>| version.as_deref().and_then(|v| addon.affects(v)) == wanted;
-            let versions: BTreeSet<Option<String>> = by_release.chain(by_image).filter(hit).collect();
-            if versions.is_empty() {
-                continue;
-            }
-            let versions = versions.into_iter().flatten().collect();
-            hits.push(Hit {
-                object: vec![named(Kind::Source, &cluster.name), plain("/"), named(Kind::Addon, &addon.name)],
-                values: vec![
-                    ("addon", named(Kind::Addon, &addon.name)),
-                    ("version", Said::List(Kind::Version, versions)),
-                    ("through", named(Kind::Version, &addon.through)),
-                    ("fixed", named(Kind::Version, &addon.fixed)),
-                    ("successor", named(Kind::Addon, addon.successor.as_deref().unwrap_or_default())),
-                ],
-                link: Some((addon.name.clone(), addon.link.clone())),
-                ..Hit::default()
-            });
-        }
-    }
-    hits
-}
-
 /// Each once, however many sources, pods or uses tell it.
 fn distinct(hits: Vec<Hit>) -> Vec<Hit> {
     let mut seen = BTreeSet::new();
     let fresh = |hit: &Hit| seen.insert(format!("{:?} {:?}", hit.object, hit.values));
     hits.into_iter().filter(fresh).collect()
-}
-
-/// Tags of the images whose repository ends so. Only vendors' own repositories carry the add-on's number.
-fn images<'a>(cluster: &'a Cluster, end: Option<&'a str>) -> impl Iterator<Item = String> + 'a {
-    let all = cluster.pods.iter().flat_map(|pod| &pod.images);
-    all.filter_map(move |image| {
-        let (repository, tag) = image.split('@').next()?.rsplit_once(':')?;
-        let vendor = repository.contains(".amazonaws.com/") || repository.starts_with("public.ecr.aws/");
-        (vendor && repository.ends_with(end?)).then(|| tag.trim_start_matches('v').to_owned())
-    })
 }
 
 /// Clients that are older than a managed cluster supports.

@@ -2,8 +2,8 @@
 
 use super::Settings;
 use super::case::Case;
-use super::cluster::Hit;
-use super::names::{Kind, Names};
+use super::hit::Hit;
+use super::names::{Kind, Names, Said};
 use super::outlook::Outlook;
 use crate::knowledge::Knowledge;
 use crate::knowledge::texts::{self, Lang, fill, word};
@@ -21,6 +21,7 @@ const RESTARTED: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 struct Draft<'a> {
     rule: &'static str,
     severity: Severity,
+    cluster: Option<String>,
     /// What it is about, as it stands in the id.
     place: String,
     /// What tells it from others about the same place.
@@ -34,11 +35,16 @@ pub(super) fn is_provider(case: &Case<'_>) -> bool {
     case.account.namespace == PROVIDER
 }
 
-/// `namespace/account/owner`.
+/// `namespace/account/owner`, before it the cluster where there are several.
 pub(super) fn place(case: &Case<'_>, names: &mut Names) -> String {
     let owner = if case.owner.is_empty() { "-" } else { &case.owner };
+    let prefix = names.prefix(case.cluster);
     let namespace = names.of(Kind::Namespace, &case.account.namespace);
-    format!("{namespace}/{}/{}", names.of(Kind::Account, &case.account.name), names.of(Kind::Owner, owner))
+    format!(
+        "{prefix}{namespace}/{}/{}",
+        names.of(Kind::Account, &case.account.name),
+        names.of(Kind::Owner, owner)
+    )
 }
 
 /// A finding about a workload.
@@ -91,7 +97,8 @@ pub(super) fn of_case(
     values.push(("provider", provider.to_owned()));
     let detail = names.of(Kind::Agent, &case.user_agent);
     let evidence = evidence(case, outlook, names);
-    finished(Draft { rule, severity, place, detail, evidence, values }, Vec::new(), lang)
+    let cluster = case.cluster.map(|name| names.of(Kind::Source, name));
+    finished(Draft { rule, severity, cluster, place, detail, evidence, values }, Vec::new(), lang)
 }
 
 /// Vendors as they are called in the reader's language.
@@ -154,13 +161,16 @@ fn evidence(case: &Case<'_>, outlook: &Outlook, names: &mut Names) -> Evidence {
 
 /// A finding about a cluster.
 pub(super) fn of_cluster(
-    rule: &'static str,
-    severity: Severity,
-    hit: &Hit,
+    (rule, severity): (&'static str, Severity),
+    (cluster, hit): (Option<&str>, &Hit),
     lang: Lang,
     names: &mut Names,
 ) -> Finding {
+    // What begins with the cluster anyhow needs no other.
+    let own = matches!(hit.object.first(), Some(Said::Name(Kind::Source, _)));
+    let prefix = if own { String::new() } else { names.prefix(cluster) };
     let place: String = hit.object.iter().map(|part| names.said(part)).collect();
+    let place = prefix + &place;
     let mut values: Vec<(&str, String)> =
         hit.values.iter().map(|(name, value)| (*name, names.said(value))).collect();
     values.push(("object", place.clone()));
@@ -171,7 +181,8 @@ pub(super) fn of_cluster(
     };
     let link = hit.link.as_ref().filter(|(whose, _)| names.shows(whose));
     let link = link.map(|(_, link)| link.of(lang).to_owned());
-    let draft = Draft { rule, severity, place, detail: String::new(), evidence, values };
+    let cluster = cluster.map(|name| names.of(Kind::Source, name));
+    let draft = Draft { rule, severity, cluster, place, detail: String::new(), evidence, values };
     finished(draft, link.into_iter().collect(), lang)
 }
 
@@ -188,6 +199,7 @@ fn finished(draft: Draft<'_>, more: Vec<String>, lang: Lang) -> Finding {
         id: format!("{}:{}{colon}{}", draft.rule, draft.place, draft.detail),
         rule: draft.rule,
         severity: draft.severity,
+        cluster: draft.cluster,
         title: say(words.map(|w| &w.title)),
         workload: draft.place,
         evidence: draft.evidence,

@@ -4,14 +4,17 @@ pub mod case;
 pub mod outlook;
 pub mod table;
 pub mod names;
+pub mod hit;
+mod addons;
 pub mod cluster;
 mod finding;
+mod verdict;
 mod assemble;
 
 use jeton_core::limits::EXTENDED_LIFETIME_SECONDS;
 use jeton_core::time::UnixTime;
 
-pub use assemble::report;
+pub use assemble::{report, reports};
 
 /// What a report is made with.
 #[derive(Clone, Debug)]

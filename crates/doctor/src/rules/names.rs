@@ -80,6 +80,7 @@ const ROLES: [&str; 4] = ["cluster-admin", "admin", "edit", "view"];
 #[derive(Debug, Default)]
 pub struct Names {
     hide: bool,
+    clusters: bool,
     given: BTreeMap<(Kind, String), usize>,
     counts: BTreeMap<Kind, usize>,
     public: std::collections::BTreeSet<String>,
@@ -89,6 +90,19 @@ impl Names {
     /// Tells names as they are, or hides them.
     pub fn new(hide: bool, knowledge: &Knowledge) -> Self {
         Self { hide, public: knowledge.public_names(), ..Self::default() }
+    }
+
+    /// With more than one cluster, names of objects begin with theirs.
+    pub fn with_clusters(self, clusters: bool) -> Self {
+        Self { clusters, ..self }
+    }
+
+    /// What stands before the name of an object.
+    pub fn prefix(&mut self, cluster: Option<&str>) -> String {
+        match cluster.filter(|_| self.clusters) {
+            Some(cluster) => format!("{}/", self.of(Kind::Source, cluster)),
+            None => String::new(),
+        }
     }
 
     /// One name.

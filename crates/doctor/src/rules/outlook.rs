@@ -37,6 +37,9 @@ pub struct Outlook {
     pub alive: bool,
     /// Recovered after a refusal.
     pub recovered: bool,
+    /// In every pod its requests ended within minutes, and others of the pod went on for an hour and more: an init
+    /// container, or a hook at the start.
+    pub brief: bool,
 }
 
 /// Namespace and name of an account, and a node.
@@ -87,6 +90,19 @@ impl<'f> Index<'f> {
 
     fn issue(&self, one: &Use) -> Option<&'f Issue> {
         self.issues.get(one.credential.as_deref()?).copied()
+    }
+
+    fn is_brief(&self, case: &Case<'_>) -> bool {
+        let span = |one: &Use| one.first.zip(one.last).map_or(i64::MAX, |(a, b)| b.seconds() - a.seconds());
+        let outlived = |one: &Use| {
+            let Some((_, uid)) = &one.pod else { return false };
+            let others = self.by_pod.get(uid.as_str()).into_iter().flatten();
+            let latest =
+                others.filter(|other| other.user_agent != one.user_agent).filter_map(|u| u.last).max();
+            let end = one.last.map(|last| last.plus_seconds(INJECTED_LIFETIME_SECONDS));
+            latest.zip(end).is_some_and(|(latest, end)| latest > end)
+        };
+        !case.uses.is_empty() && case.uses.iter().all(|one| span(one) <= GRACE_SECONDS && outlived(one))
     }
 
     /// When a newer token reached the pod: handed out for it, or used by another client in it.
@@ -204,6 +220,7 @@ pub fn outlook(index: &Index<'_>, case: &Case<'_>, settings: &Settings) -> Outlo
         credentials: Vec::new(),
         alive,
         recovered: recovered(case),
+        brief: index.is_brief(case),
     };
     if !case.seen {
         estimate(case, settings, &mut result);

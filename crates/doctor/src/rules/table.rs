@@ -34,6 +34,7 @@ pub fn doomed(case: &Case<'_>, outlook: &Outlook) -> bool {
 
 fn never_reloads(case: &Case<'_>, outlook: &Outlook) -> bool {
     outlook.state == State::Unknown
+        && !outlook.brief
         && case.client.token_reload.is_bad()
         && case.uses.iter().any(|u| u.pod.is_some())
 }

@@ -198,3 +198,16 @@ fn older() -> Facts {
     facts.clusters.push(cluster);
     facts
 }
+
+/// A healthy day, and counters of stale uses.
+pub fn with_counters(log: &Log, counts: &[u64]) -> Report {
+    let mut facts = log.facts();
+    let replica = |(n, stale): (usize, &u64)| Replica {
+        name: format!("10.0.0.{n}:6443"),
+        stale: Some(*stale),
+        ..Replica::default()
+    };
+    let mut more = cluster(|cluster| cluster.replicas = counts.iter().enumerate().map(replica).collect());
+    facts.clusters.append(&mut more.clusters);
+    super::judge(&facts)
+}

@@ -1,6 +1,7 @@
 //! `jeton doctor audit` and `demo`.
 
 use super::output;
+use super::parts::Parts;
 use crate::args_doctor::{Audit, Demo};
 use crate::process::{Failure, clock};
 use jeton_doctor::collect::audit::{Options, read, read_bytes};
@@ -12,9 +13,10 @@ use std::process::ExitCode;
 const BAR_BYTES: u64 = 64 * 1024 * 1024;
 
 pub(crate) fn run(args: &Audit) -> Result<ExitCode, Failure> {
-    let mut facts = Facts::default();
-    read_into(&args.files, args.quick, args.threads, &mut facts)?;
-    output::finish(&facts, &args.common, clock().now())
+    let mut parts = Parts::none();
+    parts.read_logs(("", &args.files, true), args.quick, args.threads)?;
+    parts.read_addons(&args.addons)?;
+    output::finish(&parts.into_facts(), &args.common, clock().now())
 }
 
 /// Reads audit logs, with a progress bar on a terminal.
@@ -24,9 +26,6 @@ pub(super) fn read_into(
     threads: Option<usize>,
     facts: &mut Facts,
 ) -> Result<(), Failure> {
-    if files.iter().filter(|name| *name == "-").count() > 1 {
-        return Err(Failure::misuse("standard input can be read once: give - only once"));
-    }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = threads.unwrap_or(cores);
     if workers == 0 {
@@ -44,7 +43,7 @@ const DEMO: &[u8] = include_bytes!("../../../../doctor/knowledge/demo.jsonl");
 pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     let mut facts = Facts::default();
     read_bytes("demo", DEMO, &mut facts);
-    output::finish(&facts, &args.common, clock().now())
+    output::finish(&[facts], &args.common, clock().now())
 }
 
 /// Progress on a terminal: bytes of text, and of how many where the files are plain.

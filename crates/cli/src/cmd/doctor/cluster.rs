@@ -1,6 +1,7 @@
 //! `jeton doctor cluster`, `collect` and `rbac`: clusters and bundles → facts.
 
 use super::output;
+use super::parts::Parts;
 use crate::args_doctor_cluster::{ClusterArgs, Clusters, CollectArgs, RbacArgs, Sources};
 use crate::process::cluster_api::Kubeconfig;
 use crate::process::{self, Failure, client};
@@ -22,13 +23,22 @@ const BUNDLE: &str = "bundle.json";
 
 /// `doctor cluster`: facts, judged.
 pub(super) fn run(args: &ClusterArgs) -> Result<ExitCode, Failure> {
-    let mut facts = facts(&args.sources, &output::knowledge(&args.common)?)?;
-    super::audit::read_into(&args.audit_log, false, None, &mut facts)?;
+    let knowledge = output::knowledge(&args.common)?;
+    if args.sources.from.is_empty() {
+        // A minute of asking is long to wait for a word about the command line.
+        let mut parts = Parts::named(contexts(&args.sources.clusters)?.1);
+        parts.check("--audit-log", &args.audit_log)?;
+        parts.read_addons(&args.addons)?;
+    }
+    let facts = facts(&args.sources, &knowledge)?;
     if args.facts {
         process::say(&text(&facts)?)?;
         return Ok(verdict(&facts));
     }
-    output::finish(&facts, &args.common, process::clock().now())
+    let mut parts = Parts::of(facts);
+    parts.read_logs(("--audit-log", &args.audit_log, false), false, None)?;
+    parts.read_addons(&args.addons)?;
+    output::finish(&parts.into_facts(), &args.common, process::clock().now())
 }
 
 /// `doctor rbac`.
@@ -78,14 +88,20 @@ fn facts(args: &Sources, knowledge: &Knowledge) -> Result<Facts, Failure> {
     Ok(facts)
 }
 
+/// The kubeconfig, and the contexts that are meant.
+fn contexts(args: &Clusters) -> Result<(Kubeconfig, Vec<String>), Failure> {
+    let kubeconfig = Kubeconfig::read(&client::find(args.kubeconfig.as_ref())?)?;
+    let contexts = kubeconfig.contexts(&args.context)?;
+    Ok((kubeconfig, contexts))
+}
+
 /// Asks every context at the same time: one that is slow or gone does not hold the others.
 fn ask(args: &Clusters, knowledge: &Knowledge) -> Result<Facts, Failure> {
-    let kubeconfig = Kubeconfig::read(&client::find(args.kubeconfig.as_ref())?)?;
+    let (kubeconfig, contexts) = contexts(args)?;
     let mut releases: Vec<String> =
         knowledge.addons.iter().filter_map(|addon| addon.release.clone()).collect();
     releases.sort_unstable();
     releases.dedup();
-    let contexts = kubeconfig.contexts(&args.context)?;
     let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
         let one = |context: String| {
             let settings = Settings { name: context, qps: args.qps, releases: releases.clone() };

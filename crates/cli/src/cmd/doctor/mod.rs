@@ -2,6 +2,7 @@
 
 mod audit;
 mod output;
+mod parts;
 mod cluster;
 
 use crate::args_doctor::Doctor;

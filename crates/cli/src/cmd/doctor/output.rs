@@ -9,7 +9,7 @@ use jeton_doctor::knowledge::texts::Lang;
 use jeton_doctor::limits::MAX_KNOWLEDGE_BYTES;
 use jeton_doctor::render;
 use jeton_doctor::report::{Report, Severity};
-use jeton_doctor::rules::{Settings, report};
+use jeton_doctor::rules::{Settings, reports};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ const FINDINGS: u8 = 1;
 /// A source that `--require` names could not be read.
 const UNREAD: u8 = 2;
 
-pub(crate) fn finish(facts: &Facts, common: &Common, now: UnixTime) -> Result<ExitCode, Failure> {
+pub(crate) fn finish(facts: &[Facts], common: &Common, now: UnixTime) -> Result<ExitCode, Failure> {
     let knowledge = knowledge(common)?;
     let lang = match common.lang {
         Language::En => Lang::En,
@@ -33,7 +33,7 @@ pub(crate) fn finish(facts: &Facts, common: &Common, now: UnixTime) -> Result<Ex
         (settings.extended_lifetime, settings.extended_given) = (seconds, true);
     }
     settings.redact = common.redact;
-    let report = report(facts, &knowledge, &settings);
+    let report = reports(facts, &knowledge, &settings);
     let code = code(facts, &report, common)?;
     if let (Some(by), Some(dir)) = (&common.split_by, &common.split_dir) {
         tickets(&report, by, dir, lang)?;
@@ -66,15 +66,16 @@ pub(super) fn knowledge(common: &Common) -> Result<Knowledge, Failure> {
     Ok(knowledge)
 }
 
-fn code(facts: &Facts, report: &Report, common: &Common) -> Result<u8, Failure> {
+fn code(facts: &[Facts], report: &Report, common: &Common) -> Result<u8, Failure> {
     let worst = match common.fail_on {
         FailOn::Critical => Some(Severity::Critical),
         FailOn::Warning => Some(Severity::Warning),
         FailOn::Info => Some(Severity::Info),
         FailOn::Never => None,
     };
+    let mut sources = facts.iter().flat_map(|facts| &facts.sources);
     for wanted in common.require.iter().filter(|w| *w != "all") {
-        if !facts.sources.iter().any(|source| source.name == *wanted) {
+        if !sources.clone().any(|source| source.name == *wanted) {
             return Err(Failure::misuse(format!(
                 "--require {wanted}: there is no such source; all is allowed too"
             )));
@@ -85,7 +86,7 @@ fn code(facts: &Facts, report: &Report, common: &Common) -> Result<u8, Failure> 
         return Ok(FINDINGS);
     }
     let needed = |name: &String| common.require.iter().any(|w| w == "all" || w == name);
-    let unread = facts.sources.iter().any(|source| source.error.is_some() && needed(&source.name));
+    let unread = sources.any(|source| source.error.is_some() && needed(&source.name));
     Ok(if unread { UNREAD } else { 0 })
 }
 

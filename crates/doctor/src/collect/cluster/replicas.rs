@@ -65,10 +65,10 @@ pub(super) fn read(asker: &mut Asker<'_>, cluster: &mut Cluster) {
     let detail = match wanted {
         Some(wanted) if seen == wanted.max(1) => return,
         Some(wanted) if seen < wanted => {
-            format!("{seen} of {wanted}; no direct answer of {}", silent.join(", "))
+            format!("{seen}/{wanted}; {}", silent.join(", "))
         }
         // More than there are addresses: a load balancer stands behind one of them.
-        _ => format!("{seen}; how many there are is not known"),
+        _ => format!("{seen}/?"),
     };
     cluster.unknown.push(Missing { id: REPLICAS_UNSEEN, detail: clean(&detail, MAX_REASON_BYTES) });
 }
