@@ -8,206 +8,16 @@
     reason = "a test fails by panicking and tells its counts"
 )]
 
+mod fakes;
+mod lab;
+mod report;
 mod scripted;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use e2e::client::As;
-use e2e::server::{Server, program};
-use scripted::{Identity, Script};
+use lab::{Lab, SPACE, doctor, gaps, load_pods, release, token_secret, told, use_injected, use_token};
 use serde_json::{Value, json};
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::time::Duration;
-
-/// Connections that load pods at the same time.
-const LOADERS: usize = 8;
-/// Times a controller's work is looked for, 50 ms apart.
-const ATTEMPTS: u32 = 200;
-const SPACE: &str = "/api/v1/namespaces/default";
-const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
-
-fn doctor(args: &[&str]) -> Output {
-    let mut command = Command::new(program());
-    command.arg("doctor").args(args).env_remove("KUBECONFIG").output().unwrap()
-}
-
-/// Facts on standard output, and what was told on the way.
-fn told(out: &Output) -> (Value, String) {
-    let notes = String::from_utf8_lossy(&out.stderr).into_owned();
-    let facts = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("no JSON; {notes}"));
-    (facts, notes)
-}
-
-fn gaps(cluster: &Value) -> Vec<&str> {
-    cluster["unknown"].as_array().unwrap().iter().map(|gap| gap["id"].as_str().unwrap()).collect()
-}
-
-/// A server with an audit log, and a doctor who has an account of its own.
-struct Lab {
-    dir: tempfile::TempDir,
-    server: Server,
-}
-
-impl Lab {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let log = dir.path().join("audit.log");
-        let data = dir.path().join("data");
-        let server = Server::start(&data, &["--audit-log-path", log.to_str().unwrap()]).unwrap();
-        let lab = Self { dir, server };
-        lab.until(&format!("{SPACE}/serviceaccounts/default"), |_| true);
-        lab.made(&format!("{SPACE}/serviceaccounts"), &json!({"metadata": {"name": "doctor"}}));
-        lab
-    }
-
-    fn made(&self, path: &str, body: &Value) -> Value {
-        let answer = self.server.access.ask(&As::Admin, "POST", path, Some(body)).unwrap();
-        assert_eq!(answer.status, 201, "{path}: {}", answer.value());
-        answer.value()
-    }
-
-    fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..ATTEMPTS {
-            let answer = self.server.access.ask(&As::Admin, "GET", path, None).unwrap();
-            if answer.status == 200 && wanted(&answer.value()) {
-                return answer.value();
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("{path} is not as wanted");
-    }
-
-    /// What `doctor rbac` prints, applied and bound.
-    fn grant(&self, flags: &[&str]) {
-        let printed = doctor(&[&["rbac"], flags].concat());
-        let text = String::from_utf8(printed.stdout).unwrap();
-        for document in text.split("\n---\n") {
-            let role: Value = serde_yaml_ng::from_str(document).unwrap();
-            self.made(&format!("{RBAC}/clusterroles"), &role);
-            let name = &role["metadata"]["name"];
-            let binding = json!({"metadata": {"name": name},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-                "subjects": [{"kind": "ServiceAccount", "name": "doctor", "namespace": "default"}]});
-            self.made(&format!("{RBAC}/clusterrolebindings"), &binding);
-        }
-    }
-
-    /// A kubeconfig of the doctor's account, with its token in a file beside it.
-    fn kubeconfig(&self) -> PathBuf {
-        let answer = self.made(&format!("{SPACE}/serviceaccounts/doctor/token"), &json!({"spec": {}}));
-        std::fs::write(self.dir.path().join("token"), answer["status"]["token"].as_str().unwrap()).unwrap();
-        let admin = std::fs::read_to_string(&self.server.kubeconfig).unwrap();
-        let mut config: Value = serde_yaml_ng::from_str(&admin).unwrap();
-        config["users"][0]["user"] = json!({"tokenFile": "token"});
-        let path = self.dir.path().join("doctor.kubeconfig");
-        std::fs::write(&path, config.to_string()).unwrap();
-        path
-    }
-
-    /// Verbs, resources and paths of everything the doctor's account asked, one for each request.
-    fn asked(&self) -> Vec<(String, String)> {
-        let text = std::fs::read_to_string(self.dir.path().join("audit.log")).unwrap();
-        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let own = events.filter(|e| e["user"]["username"] == "system:serviceaccount:default:doctor");
-        let ended = own.filter(|e| e["stage"] == "ResponseComplete");
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        ended.map(|e| (text(&e["verb"]), text(&e["requestURI"]))).collect()
-    }
-
-    /// As `asked`, once all lines are on the disk.
-    fn asked_in_all(&self, count: usize) -> Vec<(String, String)> {
-        for _ in 0..ATTEMPTS {
-            if self.asked().len() >= count {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        self.asked()
-    }
-}
-
-fn pod(n: usize, owner: &Value) -> Value {
-    let mut spec = json!({"containers": [{"name": "c", "image": "registry.example/app:1"}]});
-    if n.is_multiple_of(10) {
-        spec["volumes"] = json!([{"name": "t", "secret": {"secretName": "forever"}}]);
-        spec["containers"][0]["volumeMounts"] = json!([{"name": "t", "mountPath": "/t", "subPath": "token"}]);
-    }
-    json!({"apiVersion": "v1", "kind": "Pod", "spec": spec, "metadata": {"name": format!("web-{n}"),
-        "labels": {"pod-template-hash": "6d4cf56db6"},
-        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-6d4cf56db6",
-            "uid": owner["metadata"]["uid"], "controller": true}]}})
-}
-
-/// Pods of one ReplicaSet: without it the server would collect them.
-fn load_pods(lab: &Lab, count: usize) {
-    let labels = json!({"pod-template-hash": "6d4cf56db6"});
-    let template =
-        json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
-    let set = json!({"metadata": {"name": "web-6d4cf56db6"}, "spec": {"selector": {"matchLabels": labels}, "template": template}});
-    let owner = &lab.made("/apis/apps/v1/namespaces/default/replicasets", &set);
-    let server = &lab.server;
-    std::thread::scope(|scope| {
-        for loader in 0..LOADERS {
-            scope.spawn(move || {
-                let mut connection = server.access.connect(true).unwrap();
-                for n in (loader..count).step_by(LOADERS) {
-                    let (headers, body) = ([("Content-Type", "application/json")], pod(n, owner).to_string());
-                    let path = format!("{SPACE}/pods");
-                    let answer = connection.request("POST", &path, &headers, Some(body.as_bytes())).unwrap();
-                    assert_eq!(answer.status, 201, "{}", answer.value());
-                }
-            });
-        }
-    });
-}
-
-/// What Helm 3 keeps of a release: gzip in base64, which the API puts into base64 again.
-fn release(name: &str, revision: u32, chart: &str) -> Value {
-    let text = json!({"name": name, "chart": {"metadata": {"name": name, "version": chart}},
-        "config": {"password": "hunter2"}});
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    gzip.write_all(text.to_string().as_bytes()).unwrap();
-    let data = STANDARD.encode(STANDARD.encode(gzip.finish().unwrap()));
-    json!({"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1", "data": {"release": data},
-        "metadata": {"name": format!("sh.helm.release.v1.{name}.v{revision}"), "labels": {"owner": "helm", "name": name,
-            "version": revision.to_string(), "status": if revision == 1 { "superseded" } else { "deployed" }}}})
-}
-
-fn token_secret(lab: &Lab) -> String {
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
-        "metadata": {"name": "forever", "annotations": {"kubernetes.io/service-account.name": "default"}}});
-    lab.made(&format!("{SPACE}/secrets"), &secret);
-    let filled = lab.until(&format!("{SPACE}/secrets/forever"), |s| s["data"]["token"].is_string());
-    let token = STANDARD.decode(filled["data"]["token"].as_str().unwrap()).unwrap();
-    String::from_utf8(token).unwrap()
-}
-
-/// Has the account list its Secret, as Kubernetes before 1.24 did, gives it rights, and uses the token.
-fn use_token(lab: &Lab, token: &str) {
-    let account = format!("{SPACE}/serviceaccounts/default");
-    let patch = [("Content-Type", "application/merge-patch+json")];
-    let body = br#"{"secrets":[{"name":"forever"}]}"#;
-    let answer = lab.server.access.send(&As::Admin, "PATCH", &account, &patch, Some(body)).unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.value());
-    let binding = json!({"metadata": {"name": "default-edits"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
-        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": "default"}]});
-    lab.made(&format!("{RBAC}/namespaces/default/rolebindings"), &binding);
-    assert_eq!(lab.server.access.ask(&As::Token(token), "GET", "/version", None).unwrap().status, 200);
-    let used = |s: &Value| s["metadata"]["labels"]["kubernetes.io/legacy-token-last-used"].is_string();
-    lab.until(&format!("{SPACE}/secrets/forever"), used);
-}
-
-/// Uses a pod's injected token, which is counted only where lifetimes are extended.
-fn use_injected(lab: &Lab) {
-    let request = json!({"spec": {"expirationSeconds": 3607,
-        "boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "web-10"}}});
-    let answer = lab.made(&format!("{SPACE}/serviceaccounts/default/token"), &request);
-    let token = answer["status"]["token"].as_str().unwrap();
-    assert_eq!(lab.server.access.ask(&As::Token(token), "GET", "/version", None).unwrap().status, 200);
-}
+use std::path::Path;
+use std::process::Output;
 
 /// Each add-on at its last affected version in one namespace and its first good one in another.
 fn addons(lab: &Lab) -> Vec<(&'static str, &'static str)> {
@@ -295,6 +105,24 @@ fn a_full_cluster_is_seen_and_only_read() {
     want.sort_unstable();
     assert_eq!(seen, want);
     only_read(&lab, &out);
+    judged(&bundle);
+}
+
+/// The bundle of the full cluster as a report: fast, and each add-on once, with its bad versions alone.
+fn judged(bundle: &Path) {
+    let begun = std::time::Instant::now();
+    let out = doctor(&["cluster", "--from", bundle.to_str().unwrap(), "-o", "json"]);
+    println!("judged in {:.1} s", begun.elapsed().as_secs_f64());
+    assert_eq!(out.status.code(), Some(1));
+    let report = report::report_of(&out);
+    let critical = report["findings"].as_array().unwrap().iter().filter(|f| f["severity"] == "critical");
+    let titles: Vec<&str> = critical.map(|finding| finding["title"].as_str().unwrap()).collect();
+    let want = [
+        "Add-on prometheus 2.23.34 does not read its token again",
+        "Add-on npd 1.15.0 does not read its token again",
+    ];
+    assert_eq!(titles, want);
+    assert_eq!((&report["verdict"]["willFail"], &report["verdict"]["blockers"]), (&json!(2), &json!(2)));
 }
 
 /// The server's own log: as many requests as were told, all of them get or list.
@@ -330,6 +158,14 @@ fn without_rights_everything_is_unknown_and_without_secrets_the_rest_is_seen() {
     ];
     assert_eq!(gaps(&facts["clusters"][0]), want);
     assert_eq!(out.status.code(), Some(0));
+    let judged = doctor(&["cluster", "--kubeconfig", config.to_str().unwrap(), "--qps", "100", "-o", "json"]);
+    let report = report::report_of(&judged);
+    assert_eq!(
+        (judged.status.code(), &report["verdict"]["safeToDisableExtension"]),
+        (Some(0), &json!("unknown"))
+    );
+    assert!(report["coverage"][0].get("error").is_none(), "what is denied is unknown, and no error");
+    assert_eq!(report["coverage"][0]["missing"].as_array().unwrap().len(), want.len());
     lab.grant(&[]);
     let (facts, _) = told(&doctor(&args));
     let cluster = &facts["clusters"][0];
@@ -346,124 +182,6 @@ fn through_a_program(kubeconfig: &Path) {
     config["users"][0]["user"] = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1",
         "command": "sh", "args": ["-c", script], "interactiveMode": "IfAvailable"}});
     std::fs::write(kubeconfig, config.to_string()).unwrap();
-}
-
-/// A kubeconfig with one context for each (name, server).
-fn config(dir: &Path, identity: &Identity, servers: &[(&str, String)], more: &Value) -> String {
-    let mut clusters = Vec::new();
-    for (name, server) in servers {
-        clusters.push(json!({"name": name, "cluster": {"server": server, "certificate-authority-data": identity.data()}}));
-    }
-    clusters.push(json!({"name": "unsafe", "cluster": more}));
-    let contexts: Vec<Value> = clusters
-        .iter()
-        .map(|c| json!({"name": c["name"], "context": {"cluster": c["name"], "user": "u"}}))
-        .collect();
-    let text =
-        json!({"clusters": clusters, "contexts": contexts, "users": [{"name": "u", "user": {"token": "t"}}]});
-    let path = dir.join("kubeconfig");
-    std::fs::write(&path, text.to_string()).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-fn counters(start: usize, stale: usize) -> String {
-    format!("serviceaccount_stale_tokens_total {stale}\nprocess_start_time_seconds {start}\n")
-}
-
-fn slice(addresses: &[&str], port: u16) -> String {
-    let endpoints: Vec<Value> = addresses.iter().map(|a| json!({"addresses": [a]})).collect();
-    json!({"items": [{"endpoints": endpoints, "ports": [{"port": port}]}]}).to_string()
-}
-
-/// Three API servers behind one address, in turn, and slices that lead nowhere; the first page of pods asks for patience.
-fn balanced() -> Script {
-    let (mut turn, mut refused) = (0, false);
-    Box::new(move |path| match path.split('?').next().unwrap_or_default() {
-        "/version" => (200, "", r#"{"gitVersion":"v1.30.1-eks-1a2b3c"}"#.to_owned()),
-        "/metrics" => {
-            turn += 1;
-            (200, "", counters(1000 + turn % 3, turn))
-        }
-        path if path.ends_with("/endpointslices") => {
-            (200, "", slice(&["127.0.0.2", "127.0.0.3", "127.0.0.4"], 1))
-        }
-        "/api/v1/pods" if !std::mem::replace(&mut refused, true) => {
-            (429, "Retry-After: 1\r\n", String::new())
-        }
-        _ => (200, "", r#"{"items":[]}"#.to_owned()),
-    })
-}
-
-#[test]
-fn replicas_behind_one_address_are_told_apart_and_lost_clusters_hide_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let identity = Identity::new();
-    let good = identity.serve("127.0.0.1:0", balanced());
-    let stranger = Identity::new().serve("127.0.0.1:0", Box::new(|_| (200, "", "{}".to_owned())));
-    let servers = [
-        ("gone", "https://127.0.0.1:1".to_owned()),
-        ("stranger", format!("https://{stranger}")),
-        ("good", format!("https://{good}")),
-    ];
-    let unsafe_one = json!({"server": format!("https://{good}"), "insecure-skip-tls-verify": true});
-    let config = config(dir.path(), &identity, &servers, &unsafe_one);
-    let context = |name| ["--context", name];
-    let args = ["cluster", "--facts", "--kubeconfig", config.as_str(), "--qps", "100"];
-    let contexts = ["gone", "stranger", "unsafe", "good"].map(context).concat();
-    let out = doctor(&[&args[..], &contexts].concat());
-    let (facts, notes) = told(&out);
-    assert_eq!(out.status.code(), Some(0), "one of four could be read");
-    let clusters = facts["clusters"].as_array().unwrap();
-    let error = |n: usize| clusters[n]["error"].as_str().unwrap_or_default();
-    assert!(error(0).contains("127.0.0.1:1"), "{notes}");
-    assert!(error(1).contains("certificate"), "{notes}");
-    assert!(error(2).contains("insecure-skip-tls-verify"), "{notes}");
-    let replicas = clusters[3]["replicas"].as_array().unwrap();
-    let starts: Vec<&str> = replicas.iter().map(|r| r["name"].as_str().unwrap()).collect();
-    assert_eq!(starts, ["1970-01-01T00:16:40Z", "1970-01-01T00:16:41Z", "1970-01-01T00:16:42Z"]);
-    assert_eq!((gaps(&clusters[3]), &clusters[3]["platform"]), (vec![], &json!("eks")));
-    let out = doctor(&[&args[..], &context("gone")].concat());
-    assert_eq!(out.status.code(), Some(2), "nothing could be read");
-}
-
-#[test]
-fn each_replica_is_asked_at_its_own_address_under_the_name_of_the_cluster() {
-    let dir = tempfile::tempdir().unwrap();
-    let identity = Identity::new();
-    let port = std::sync::Arc::new(std::sync::atomic::AtomicU16::new(0));
-    let server = |n: usize| -> Script {
-        let port = port.clone();
-        Box::new(move |path| match path.split('?').next().unwrap_or_default() {
-            "/metrics" => (200, "", counters(1000 + n, n * 10)),
-            path if path.ends_with("/endpointslices") => {
-                let port = port.load(std::sync::atomic::Ordering::SeqCst);
-                (200, "", slice(&["127.0.0.1", "127.0.0.2", "127.0.0.3"], port))
-            }
-            _ => (200, "", r#"{"gitVersion":"v1.33.1","items":[]}"#.to_owned()),
-        })
-    };
-    let first = identity.serve("127.0.0.1:0", server(1));
-    port.store(first.port(), std::sync::atomic::Ordering::SeqCst);
-    identity.serve(&format!("127.0.0.2:{}", first.port()), server(2));
-    // The third is somebody else, who must learn nothing and be believed nothing.
-    let betrayed = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let heard = betrayed.clone();
-    let stranger: Script = Box::new(move |_| {
-        heard.store(true, std::sync::atomic::Ordering::SeqCst);
-        (200, "", counters(1003, 30))
-    });
-    Identity::new().serve(&format!("127.0.0.3:{}", first.port()), stranger);
-    let config = config(dir.path(), &identity, &[("c", format!("https://{first}"))], &json!({}));
-    let (facts, notes) =
-        told(&doctor(&["cluster", "--facts", "--kubeconfig", &config, "--context", "c", "--qps", "100"]));
-    let cluster = &facts["clusters"][0];
-    let replicas = cluster["replicas"].as_array().unwrap().iter();
-    let seen: Vec<(String, Value)> =
-        replicas.map(|r| (r["name"].as_str().unwrap().to_owned(), r["staleTokens"].clone())).collect();
-    let at = |n: u8| format!("127.0.0.{n}:{}", first.port());
-    assert_eq!(seen, [(at(1), json!(10)), (at(2), json!(20))], "{notes}");
-    assert!(!betrayed.load(std::sync::atomic::Ordering::SeqCst));
-    assert_eq!(cluster["unknown"][0]["detail"], format!("2 of 3; no direct answer of {}", at(3)));
 }
 
 #[test]
