@@ -1,9 +1,24 @@
-//! What looks stale and is not, and what is stale and does not look so: one test for each.
+//! What looks stale and is not: at least one test for each. What is stale and does not look so is in `blind_spots.rs`.
+//!
+//! | looks stale and is not | test, here unless another file is named |
+//! |---|---|
+//! | a counter above 0 from pods long gone | `…_a_counter_from_long_ago` |
+//! | several API servers, or one of them at random; resets | `…_counters_of_several_api_servers`; `replicas.rs` and `metrics.rs` of the collector; `e2e/tests/doctor_cluster/fakes.rs` |
+//! | clients that re-read after a 401 | `…_client_that_rereads_after_401`, `…_unknown_client_that_recovers_after_401` |
+//! | noise of the first hour, a pause, a clock | `…_one_late_request_after_a_pause`, `…_one_mark_and_no_more`, `…_marks_within_ten_minutes` |
+//! | batch jobs that end soon, pods that are gone | `…_a_job_that_ends_before_its_token`, `…_a_deleted_pod_will_not_fail` |
+//! | the wrong object: another hop, impersonation, a shared account | `…_the_mark_names_the_tokens_own_account`, `…_impersonation_…`, `…_two_pods_of_one_account_…` |
+//! | stages and watch events counted twice | `…_stages_of_one_request_count_once`, `…_a_watch_opened_with_a_fresh_token` |
+//! | version scans: old names, other lines, unused libraries, init containers | `…_old_names_of_client_go`, `…_versions_between_the_fix_and_the_published_minimum`, `…_a_library_that_makes_no_request`, `…_an_init_container` |
+//! | hand-made tokens that wear the label of last use | `…_a_hand_made_token_with_a_label_of_last_use` |
+//! | components of the provider | `…_components_of_the_provider_are_told_as_such`; `provider.rs` |
 
 mod common;
 
-use common::{HOUR, Log, WEB, Who, facts_of, judge, only, row};
-use jeton_doctor::report::{Confidence, DeadlineKind, State};
+use common::cases::{cluster, pod, with_counters};
+use common::{HOUR, Log, WEB, Who, judge, only, row};
+use jeton_doctor::facts::{Pod, SourceKind, TokenSecret};
+use jeton_doctor::report::{Severity, State};
 use serde_json::json;
 
 const OTHER: Who = Who { pod: "web-7c9f8d6b5d-vq8tn", address: "10.1.0.9", ..WEB };
@@ -108,131 +123,130 @@ fn false_positive_old_names_of_client_go() {
 }
 
 #[test]
-fn false_negative_extension_off() {
-    let mut log = Log::default();
-    log.issue(0, WEB, "one", Some(3607));
-    log.issue(2886, WEB, "two", Some(3607));
-    log.steady(30, 3667, WEB, "one");
-    let report = log.report();
-    assert_eq!(row(&report), (State::Stale, "client", vec!["stale-token"]));
-    assert_eq!(only(&report).deadline.as_deref(), Some("2026-11-24T01:00:07Z"));
-}
-
-#[test]
-fn false_negative_another_lifetime() {
-    let mut log = Log::default();
-    log.issue(0, WEB, "one", Some(7200));
-    log.issue(5760, WEB, "two", Some(7200));
-    log.steady(30, 7150, WEB, "one");
-    let report = log.report();
-    assert_eq!(row(&report), (State::Stale, "client", vec!["stale-token"]));
-    assert_eq!(only(&report).deadline_kind, DeadlineKind::Exact);
-}
-
-#[test]
-fn false_negative_lifetime_not_in_the_log_but_a_newer_token_unused() {
-    let mut log = Log::default();
-    log.issue(0, WEB, "one", None);
-    log.issue(20_000, WEB, "two", None);
-    log.steady(30, 24_000, WEB, "one");
-    assert_eq!(row(&log.report()), (State::Stale, "client", vec!["stale-token"]));
-}
-
-#[test]
-fn false_negative_file_that_the_kubelet_did_not_refresh() {
-    let mut log = Log::default();
-    log.issue(0, WEB, "one", Some(7200));
-    log.steady(30, 7150, WEB, "one");
-    assert_eq!(row(&log.report()), (State::Stale, "kubelet", vec!["stale-file"]));
-}
-
-#[test]
-fn false_negative_second_container_of_a_healthy_pod() {
-    let mut log = Log::default();
-    log.rotating(4, WEB);
-    let side = Who { agent: "sidecar/1.0", ..WEB };
-    log.steady(40, 4 * HOUR, side, &format!("{}-0", WEB.pod));
-    let report = log.report();
-    let states: Vec<_> = report.workloads.iter().map(|row| (row.client.name.as_str(), row.state)).collect();
-    assert_eq!(states, [("sidecar", State::Stale), ("client-go", State::Fresh)]);
-}
-
-#[test]
-fn false_negative_policy_that_drops_reads_is_told() {
-    let mut log = Log::default();
-    log.request(0, WEB, "one")["verb"] = json!("create");
-    assert!(log.report().coverage[0].missing.iter().any(|gap| gap.id == "no-reads"));
-}
-
-#[test]
-fn false_negative_no_account_in_the_log_is_told() {
-    let mut log = Log::default();
-    log.request(0, WEB, "one")["user"] = json!({"username": "admin"});
-    let report = log.report();
-    assert!(report.coverage[0].missing.iter().any(|gap| gap.id == "no-service-accounts"));
-    assert_eq!(report.verdict.safe_to_disable_extension, "unknown");
-}
-
-#[test]
-fn false_negative_client_that_calls_once_a_day() {
-    let mut log = Log::default();
-    log.stale(10 * HOUR, WEB, "one", 30_000);
-    log.stale(34 * HOUR, WEB, "one", 116_400);
-    assert_eq!(row(&log.report()).0, State::Stale);
-}
-
-#[test]
-fn false_negative_short_log_of_a_library_that_never_rereads() {
-    let mut log = Log::default();
-    log.steady(0, 1200, Who { agent: "OpenAPI-Generator/11.0.0/python", ..WEB }, "one");
-    let report = log.report();
-    assert_eq!(row(&report), (State::Unknown, "too-short", vec!["library-never-reloads"]));
-    assert_eq!(report.verdict.will_fail, 1);
-}
-
-#[test]
-fn false_negative_expired_already_and_without_a_name() {
-    let mut log = Log::default();
-    log.steady(0, 3600, WEB, "one");
-    (3670..7200).step_by(600).for_each(|at| log.refused(at, WEB));
-    let report = log.report();
-    assert_eq!(row(&report), (State::Expired, "expired", vec!["expired-token"]));
-    assert_eq!(only(&report).confidence, Confidence::High);
-}
-
-#[test]
-fn false_negative_refusals_that_fit_two_workloads_are_not_guessed() {
-    let mut log = Log::default();
-    log.request(0, WEB, "one");
-    log.request(0, Who { account: "api", pod: "api-0", ..WEB }, "two");
-    log.refused(4000, WEB);
-    let report = log.report();
-    assert!(report.findings.iter().any(|finding| finding.rule == "refused-unmapped"));
-    assert!(report.workloads.iter().all(|row| row.state != State::Expired));
-}
-
-#[test]
-fn false_negative_token_bound_to_no_pod() {
-    let mut log = Log::default();
-    log.request(0, WEB, "one")["user"]["extra"] =
-        json!({"authentication.kubernetes.io/credential-id": ["JTI=one"]});
-    assert_eq!(row(&log.report()), (State::Unknown, "unbound", vec!["unbound-token"]));
-}
-
-#[test]
-fn quick_says_that_coverage_was_not_examined() {
-    let mut log = Log::default();
-    log.steady(0, 3600, WEB, "one");
-    (2 * HOUR..6 * HOUR).step_by(600).for_each(|at| drop(log.stale(at, WEB, "one", at - 3607).clone()));
-    let report = judge(&facts_of(log.lines().as_bytes(), "a", true, 1));
-    assert_eq!(only(&report).state, State::Stale);
-    assert!(report.coverage[0].missing.iter().any(|gap| gap.id == "quick"));
-}
-
-#[test]
-fn a_day_of_a_healthy_client_is_safe() {
+fn false_positive_a_counter_from_long_ago() {
     let mut log = Log::default();
     log.rotating(25, WEB);
+    let report = with_counters(&log, &[17]);
+    assert_eq!((report.verdict.will_fail, report.verdict.blockers, report.verdict.fine), (0, 0, 1));
+    let found: Vec<_> = report.findings.iter().map(|finding| (finding.rule, finding.severity)).collect();
+    assert_eq!(found, [("counter-stale", Severity::Warning)], "nobody is accused");
+}
+
+#[test]
+fn false_positive_counters_of_several_api_servers() {
+    let mut log = Log::default();
+    log.rotating(25, WEB);
+    // Each its own; they are not summed, and one that counted nothing says nothing.
+    let report = with_counters(&log, &[0, 3, 4]);
+    let titles: Vec<&str> = report.findings.iter().map(|finding| finding.title.as_str()).collect();
+    assert_eq!(titles.len(), 2, "{titles:?}");
+    assert!(titles[0].contains("10.0.0.1:6443 counted 3") && titles[1].contains("10.0.0.2:6443 counted 4"));
+    assert_eq!(with_counters(&log, &[0, 0]).verdict.safe_to_disable_extension, "yes");
+}
+
+#[test]
+fn false_positive_unknown_client_that_recovers_after_401() {
+    let mut log = Log::default();
+    (2 * HOUR..6 * HOUR).step_by(600).for_each(|at| drop(log.stale(at, WEB, "one", at - 3607).clone()));
+    log.refused(6 * HOUR + 5, WEB);
+    log.steady(6 * HOUR + 6, 7 * HOUR, WEB, "two");
     let report = log.report();
-    assert_eq!((report.verdict.safe_to_disable_extension, report.findings.len()), ("yes", 0));
+    assert_eq!(row(&report).2, ["stale-self-heals"]);
+    assert_eq!((report.verdict.will_fail, report.verdict.self_healing), (0, 1));
+}
+
+#[test]
+fn false_positive_marks_within_ten_minutes() {
+    let mut log = Log::default();
+    for more in [0, 120, 300] {
+        log.stale(2 * HOUR + more, WEB, "one", 100 + more);
+    }
+    assert_eq!(row(&log.report()), (State::Unknown, "once", vec!["stale-once"]));
+}
+
+#[test]
+fn false_positive_a_job_that_ends_before_its_token() {
+    let pods = ["etl-29400000-x2k4z", "etl-29400060-vq8tn", "etl-29400120-zz9zz"];
+    let mut log = Log::default();
+    for (hour, pod) in (0..).zip(pods) {
+        let who = Who { pod, agent: "curl/8.1", ..WEB };
+        log.issue(hour * HOUR, who, pod, Some(3607));
+        log.steady(hour * HOUR + 30, hour * HOUR + 3000, who, pod);
+    }
+    let report = log.report();
+    assert_eq!((row(&report).0, only(&report).owner.as_str()), (State::Unknown, "CronJob/etl"));
+    assert_eq!((report.verdict.will_fail, report.findings.len()), (0, 0));
+}
+
+#[test]
+fn false_positive_the_mark_names_the_tokens_own_account() {
+    let mut log = Log::default();
+    for at in (2 * HOUR..6 * HOUR).step_by(600) {
+        log.stale(at, WEB, "one", at - 3607)["user"]["username"] = json!("system:aggregator");
+    }
+    let report = log.report();
+    assert_eq!((only(&report).service_account.as_str(), row(&report).0), ("web", State::Stale));
+}
+
+#[test]
+fn false_positive_versions_between_the_fix_and_the_published_minimum() {
+    let knowledge = jeton_doctor::knowledge::Knowledge::built_in().unwrap();
+    for (library, version, good) in [
+        ("csharp-official", "2.0.21", false),
+        ("csharp-official", "3.0.1", true),
+        ("csharp-official", "7.0.4", true),
+        ("client-go", "v9.0.0+incompatible", true),
+        ("client-go", "v0.15.6", true),
+    ] {
+        let found = jeton_doctor::knowledge::library::find(&knowledge.libraries, library, Some(version));
+        assert_eq!(found.unwrap().token_reload.is_good(), good, "{library} {version}");
+    }
+}
+
+#[test]
+fn false_positive_a_library_that_makes_no_request() {
+    let image = "registry.example/python-kubernetes:11.0.0".to_owned();
+    let idle = Pod { images: vec![image], ..pod(SourceKind::Injected, false, 3) };
+    let report = judge(&cluster(|cluster| cluster.pods = vec![idle]));
+    assert_eq!((row(&report), report.verdict.will_fail), ((State::Unknown, "unseen", vec![]), 0));
+}
+
+#[test]
+fn false_positive_an_init_container() {
+    let init = Who { agent: "OpenAPI-Generator/11.0.0/python", ..WEB };
+    let mut log = Log::default();
+    log.request(5, init, &format!("{}-0", WEB.pod));
+    log.request(65, init, &format!("{}-0", WEB.pod));
+    log.rotating(25, WEB);
+    let report = log.report();
+    assert_eq!((report.verdict.will_fail, report.findings.len()), (0, 0), "{:?}", report.findings);
+    // The same library in the only container of a pod is another matter.
+    let mut log = Log::default();
+    log.request(5, init, "one");
+    assert_eq!(row(&log.report()).2, ["library-never-reloads"]);
+}
+
+#[test]
+fn false_positive_a_hand_made_token_with_a_label_of_last_use() {
+    let secret = TokenSecret {
+        namespace: "ci".to_owned(),
+        name: "forever".to_owned(),
+        account: "builder".to_owned(),
+        auto: Some(false),
+        last_used: Some("2026-11-20".to_owned()),
+        ..TokenSecret::default()
+    };
+    let report = judge(&cluster(|cluster| cluster.secrets = vec![secret]));
+    assert_eq!(report.findings.iter().map(|f| f.rule).collect::<Vec<_>>(), ["legacy-secret-manual"]);
+    assert!(report.findings[0].remedy.contains("does not mean that it will be deleted"));
+}
+
+#[test]
+fn false_positive_components_of_the_provider_are_told_as_such() {
+    let who = Who { namespace: "kube-system", account: "metrics", pod: "metrics-0", ..WEB };
+    let mut log = Log::default();
+    (2 * HOUR..6 * HOUR).step_by(600).for_each(|at| drop(log.stale(at, who, "one", at - 3607).clone()));
+    let report = log.report();
+    assert!(only(&report).provider);
+    assert!(report.findings[0].remedy.contains("ask the provider of the cluster"));
 }
