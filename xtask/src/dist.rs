@@ -9,6 +9,8 @@ use std::process::{Command, ExitCode};
 
 /// Machines that archives are made for.
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
+/// Names by which kubectl finds the program: to run it, and to complete what is typed behind it.
+const PLUGIN: [&str; 2] = ["kubectl-jeton", "kubectl_complete-jeton"];
 const ZIG: &str = "ziglang==0.17.1";
 const ZIGBUILD: &str = "0.24.1";
 
@@ -39,7 +41,7 @@ pub(crate) fn chore(only: Option<&str>) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One archive: the program, its other name for kubectl, and what must go with it. Gives back its file name.
+/// One archive: the program, its other names for kubectl, and what must go with it. Gives back its file name.
 fn archive(out: &Path, target: &str) -> Result<String, String> {
     let name = format!("jeton-{}-{target}", env!("CARGO_PKG_VERSION"));
     let dir = out.join(&name);
@@ -52,9 +54,11 @@ fn archive(out: &Path, target: &str) -> Result<String, String> {
     ] {
         std::fs::copy(&from, dir.join(to)).map_err(|e| format!("{}: {e}", from.display()))?;
     }
-    let link = dir.join("kubectl-jeton");
-    if link.symlink_metadata().is_err() {
-        std::os::unix::fs::symlink("jeton", &link).map_err(|e| format!("{}: {e}", link.display()))?;
+    for name in PLUGIN {
+        let link = dir.join(name);
+        if link.symlink_metadata().is_err() {
+            std::os::unix::fs::symlink("jeton", &link).map_err(|e| format!("{}: {e}", link.display()))?;
+        }
     }
     let file = format!("{name}.tar.gz");
     // The same input makes the same archive: no times, owners or order of the machine that made it.

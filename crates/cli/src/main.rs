@@ -13,6 +13,8 @@ mod args_revoke;
 mod args_run;
 mod args_doctor;
 mod args_doctor_cluster;
+mod complete;
+mod plugin;
 mod cmd;
 mod process;
 mod reference;
@@ -20,7 +22,8 @@ mod reference_releases;
 mod reference_doctor;
 
 use args::{Args, Command};
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
+use plugin::Name;
 use std::process::ExitCode;
 
 /// Memory of a burst goes back to the system, which the default allocator does not do.
@@ -31,7 +34,16 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const MISUSE: u8 = 64;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let name = Name::of(std::env::args_os().next().as_deref());
+    if name == Name::Completer {
+        let words: Vec<String> =
+            std::env::args_os().skip(1).map(|w| w.to_string_lossy().into_owned()).collect();
+        return finished(
+            process::write_out(&format!("{}\n", plugin::candidates(&words))).map(|()| ExitCode::SUCCESS),
+        );
+    }
+    let parsed = name.command().try_get_matches().and_then(|matches| Args::from_arg_matches(&matches));
+    let args = match parsed {
         Ok(args) => args,
         Err(error) => {
             let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
@@ -40,7 +52,11 @@ fn main() -> ExitCode {
             return if help { ExitCode::SUCCESS } else { ExitCode::from(MISUSE) };
         }
     };
-    let outcome = match args.command {
+    finished(run(args.command))
+}
+
+fn run(command: Command) -> Result<ExitCode, process::Failure> {
+    match command {
         Command::Serve(serve) => cmd::serve::run(&serve),
         Command::Up(up) => cmd::up::run(&up),
         Command::Run(run) => cmd::run::run(&run),
@@ -61,7 +77,10 @@ fn main() -> ExitCode {
             process::write_out(&String::from_utf8_lossy(&script)).map(|()| ExitCode::SUCCESS)
         }
         Command::Reference { page } => reference::run(page),
-    };
+    }
+}
+
+fn finished(outcome: Result<ExitCode, process::Failure>) -> ExitCode {
     outcome.unwrap_or_else(|failure| {
         process::complain(&failure);
         ExitCode::from(failure.code)

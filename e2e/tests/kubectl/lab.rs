@@ -39,6 +39,11 @@ impl Lab {
         Self { server, shell, _dir: dir }
     }
 
+    /// Where commands run.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.shell.dir
+    }
+
     /// What a command line does.
     pub(crate) fn shell(&self, command: &str) -> Outcome {
         self.shell.run(command, COMMAND_LIMIT).unwrap()

@@ -12,6 +12,7 @@
 )]
 
 mod lab;
+mod plugin;
 mod worlds;
 
 use e2e::client::As;
