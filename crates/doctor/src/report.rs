@@ -16,6 +16,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// What could be seen.
     pub coverage: Vec<Coverage>,
+    /// Clusters that answered.
+    pub clusters: Vec<ClusterFacts>,
     /// One row for each workload, account and client, by deadline.
     pub workloads: Vec<Workload>,
     /// What was found, the worst first.
@@ -76,6 +78,38 @@ pub struct Coverage {
     /// Why it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// What a cluster said of itself.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterFacts {
+    /// Context or bundle.
+    pub name: String,
+    /// `gitVersion`.
+    pub version: Option<String>,
+    /// cce, eks or none.
+    pub platform: Option<String>,
+    /// Whether token lifetimes are extended: on, off, unknown.
+    pub extension: &'static str,
+    /// Its API servers, as far as they could be told apart.
+    pub api_servers: Vec<ApiServer>,
+}
+
+/// Counters of one process of kube-apiserver; none: not told.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiServer {
+    /// Address, or its start.
+    pub name: String,
+    /// When it started, RFC 3339.
+    pub started: Option<String>,
+    /// serviceaccount_stale_tokens_total.
+    pub stale_tokens: Option<u64>,
+    /// serviceaccount_valid_tokens_total.
+    pub valid_tokens: Option<u64>,
+    /// serviceaccount_legacy_tokens_total.
+    pub legacy_tokens: Option<u64>,
 }
 
 /// From and to.

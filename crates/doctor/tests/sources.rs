@@ -5,9 +5,10 @@
 mod common;
 
 use common::cases::{cluster, pod};
-use common::{HOUR, Log, WEB, Who, judge, only};
+use common::{HOUR, Log, START, WEB, Who, judge, only};
+use jeton_core::time::UnixTime;
 use jeton_doctor::facts::{Facts, Pod, SourceKind};
-use jeton_doctor::report::{DeadlineKind, State};
+use jeton_doctor::report::{Confidence, DeadlineKind, State};
 use serde_json::json;
 
 fn with(log: &Log, pods: Vec<Pod>) -> Facts {
@@ -93,4 +94,30 @@ fn a_file_under_sub_path_fails_and_a_secret_under_sub_path_does_not() {
     assert_eq!((secret.will_fail, secret.legacy), (0, 1));
     let unseen = of(SourceKind::Injected, false, 400);
     assert_eq!((unseen.will_fail, unseen.unknown, unseen.safe_to_disable_extension), (0, 1, "unknown"));
+}
+
+#[test]
+fn who_is_refused_from_the_first_line_on_is_found_by_the_address_of_the_pod() {
+    let mut log = Log::default();
+    (60..26 * HOUR).step_by(600).for_each(|at| log.refused(at, WEB));
+    let report = judge(&with(&log, vec![pod(SourceKind::Injected, false, 400)]));
+    let row = only(&report);
+    assert_eq!(
+        (row.state, row.confidence, row.owner.as_str()),
+        (State::Expired, Confidence::Medium, "Deployment/web")
+    );
+    assert_eq!((report.verdict.will_fail, report.findings[0].rule), (1, "expired-token"));
+    assert_eq!(report.findings[0].evidence.objects, [format!("pod/shop/{}", WEB.pod)]);
+    // An address of two pods, one of a pod that began later, and one of a pod without a token tell nothing.
+    let late = Pod {
+        started: [("app".to_owned(), UnixTime::from_seconds(START + 48 * HOUR))].into(),
+        ..pod(SourceKind::Injected, false, 3)
+    };
+    let idle = Pod { tokens: vec![], ..pod(SourceKind::Injected, false, 3) };
+    let other = Pod { uid: "b".to_owned(), ..pod(SourceKind::Injected, false, 3) };
+    for pods in [vec![pod(SourceKind::Injected, false, 3), other], vec![late], vec![idle]] {
+        let report = judge(&with(&log, pods));
+        assert_eq!(report.findings[0].rule, "refused-unmapped");
+        assert!(report.workloads.iter().all(|row| row.state != State::Expired));
+    }
 }

@@ -160,6 +160,16 @@ fn a_restart_loses_no_count_and_invents_none() {
         "API server c/1970-01-01T00:33:20Z counted 2 stale uses since it started",
     ];
     assert_eq!(titles, want);
+    let servers = |stale: u64, start: &str| json!({"name": start, "started": start, "staleTokens": stale, "validTokens": null, "legacyTokens": null});
+    let both = [servers(9, "1970-01-01T00:16:40Z"), servers(2, "1970-01-01T00:33:20Z")];
+    let cluster =
+        json!({"name": "c", "version": "v1.30.1", "platform": null, "extension": "on", "apiServers": both});
+    assert_eq!(report["clusters"], json!([cluster]));
+    let table = String::from_utf8(doctor(&args[..args.len() - 2]).stdout).unwrap();
+    assert!(table.contains("- Kubernetes v1.30.1; extension of token lifetimes: on\n"), "{table}");
+    assert!(
+        table.contains("- API server 1970-01-01T00:16:40Z: uses of stale tokens 9, valid ?, of Secrets ?\n")
+    );
 }
 
 /// A cluster with one pod, whose name every cluster has.
@@ -204,6 +214,9 @@ fn clusters_stay_apart_in_one_report_and_a_lost_one_hides_nothing() {
         .map(|row| (row["cluster"].as_str().unwrap(), row["owner"].as_str().unwrap()))
         .collect();
     assert_eq!(rows, [("a", "Pod/web-0"), ("b", "Pod/web-0")]);
+    let names: Vec<&Value> =
+        report["clusters"].as_array().unwrap().iter().map(|cluster| &cluster["name"]).collect();
+    assert_eq!(names, ["a", "b"], "one that is gone said nothing of itself");
     assert!(report["coverage"][0]["error"].as_str().unwrap().contains("127.0.0.1:1"));
     assert_eq!(report["verdict"]["safeToDisableExtension"], "unknown");
     assert_eq!(ask(&["--require", "gone"]).status.code(), Some(2));

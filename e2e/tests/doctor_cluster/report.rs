@@ -25,8 +25,8 @@ fn row<'r>(report: &'r Value, pod: &str) -> &'r Value {
     rows.find(|row| row["pods"][0] == pod).unwrap_or(&Value::Null)
 }
 
-/// A pod whose container has run for so many days.
-fn running(lab: &Lab, name: &str, days: i64, spec: &Value) {
+/// A pod whose container has run for so many days; gives back since when, in seconds since the epoch.
+fn running(lab: &Lab, name: &str, days: i64, spec: &Value) -> i64 {
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
         "spec": {"containers": [{"name": "app", "image": "registry.example/app:1"}]}});
     let (container, more) = (&mut pod["spec"]["containers"][0], spec["container"].as_object());
@@ -34,13 +34,17 @@ fn running(lab: &Lab, name: &str, days: i64, spec: &Value) {
     let more = spec["pod"].as_object();
     more.into_iter().flatten().for_each(|(key, value)| pod["spec"][key] = value.clone());
     let mut made = lab.made(&format!("{SPACE}/pods"), &pod);
-    let start = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(days * DAY);
-    let start = jiff::Timestamp::from_second(start.as_second()).unwrap().to_string();
+    let start = jiff::Timestamp::now().as_second() - days * DAY;
     made["status"] = json!({"phase": "Running",
-        "containerStatuses": [{"name": "app", "state": {"running": {"startedAt": start}}}]});
+        "containerStatuses": [{"name": "app", "state": {"running": {"startedAt": moment(start)}}}]});
     let path = format!("{SPACE}/pods/{name}/status");
     let answer = lab.server.access.ask(&As::Admin, "PUT", &path, Some(&made)).unwrap();
     assert_eq!(answer.status, 200, "{}", answer.value());
+    start
+}
+
+fn moment(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).unwrap().to_string()
 }
 
 fn projected(audience: Option<&str>, seconds: i64, sub_path: Option<&str>) -> Value {
@@ -56,11 +60,11 @@ fn projected(audience: Option<&str>, seconds: i64, sub_path: Option<&str>) -> Va
 fn each_way_to_a_token_has_its_row_its_deadline_and_its_remedy() {
     let lab = Lab::new();
     token_secret(&lab);
-    running(&lab, "plain", 2, &json!({}));
+    let plain = running(&lab, "plain", 2, &json!({}));
     running(&lab, "none", 2, &json!({"pod": {"automountServiceAccountToken": false}}));
-    running(&lab, "passed", 400, &projected(None, 7200, Some("token")));
-    running(&lab, "soon", 1, &projected(None, 2 * DAY, Some("token")));
-    running(&lab, "own", 1, &projected(None, 2 * DAY, None));
+    let passed = running(&lab, "passed", 400, &projected(None, 7200, Some("token")));
+    let soon = running(&lab, "soon", 1, &projected(None, 2 * DAY, Some("token")));
+    let own = running(&lab, "own", 1, &projected(None, 2 * DAY, None));
     running(&lab, "vault", 1, &projected(Some("vault"), 600, None));
     let env = json!([{"name": "T", "valueFrom": {"secretKeyRef": {"name": "forever", "key": "token"}}}]);
     running(
@@ -75,23 +79,17 @@ fn each_way_to_a_token_has_its_row_its_deadline_and_its_remedy() {
     assert_eq!(out.status.code(), Some(1), "two subPath mounts are critical");
     let report = report_of(&out);
     assert_eq!(row(&report, "none"), &Value::Null, "without a token there is nothing to say");
-    let now = jiff::Timestamp::now();
-    let days = |pod: &str| {
-        let text = row(&report, pod)["deadline"].as_str()?;
-        let at: jiff::Timestamp = text.parse().unwrap();
-        Some((at.as_second() - now.as_second()).div_euclid(DAY))
-    };
     for (pod, state, cause, deadline) in [
-        ("plain", "unknown", "unseen", Some(362)),
-        ("passed", "unknown", "sub-path", Some(-400)),
-        ("soon", "unknown", "sub-path", Some(0)),
-        ("own", "unknown", "unseen", Some(0)),
+        ("plain", "unknown", "unseen", Some(plain + 365 * DAY)),
+        ("passed", "unknown", "sub-path", Some(passed + 7200)),
+        ("soon", "unknown", "sub-path", Some(soon + 2 * DAY)),
+        ("own", "unknown", "unseen", Some(own + 2 * DAY)),
         ("vault", "unknown", "unseen", None),
         ("env", "legacy", "legacy", None),
     ] {
         let row = row(&report, pod);
         assert_eq!((&row["state"], &row["cause"]), (&json!(state), &json!(cause)), "{pod}: {row}");
-        assert_eq!(days(pod), deadline, "{pod}: {row}");
+        assert_eq!(row["deadline"], json!(deadline.map(moment)), "{pod}: {row}");
         let kind = if deadline.is_some() { "estimated" } else { "none" };
         assert_eq!((&row["deadlineKind"], &row["container"]), (&json!(kind), &json!("app")), "{pod}");
         assert_eq!(row["cluster"], "jeton", "{pod}");

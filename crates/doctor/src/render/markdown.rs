@@ -1,7 +1,7 @@
 //! For a ticket.
 
 use super::rows;
-use super::table::{gaps, origin, printable, seen, summary};
+use super::table::{gaps, origin, printable, seen, summary, told};
 use super::{colon, named, plain};
 use crate::knowledge::texts::{Lang, word};
 use crate::report::{Finding, Report, Workload};
@@ -46,7 +46,7 @@ fn coverage(out: &mut String, report: &Report, lang: Lang) {
     let _ = writeln!(out, "\n## {}\n", word("coverage", lang));
     for source in &report.coverage {
         let _ = writeln!(out, "- {}{}{}", code(&origin(source, report)), colon(lang), seen(source, lang));
-        for line in gaps(source, lang) {
+        for line in told(source, report, lang).into_iter().chain(gaps(source, lang)) {
             let _ = writeln!(out, "  - {}", cell(&line));
         }
     }

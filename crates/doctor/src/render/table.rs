@@ -44,7 +44,7 @@ pub fn table(report: &Report, lang: Lang) -> String {
     for source in &report.coverage {
         let name = printable(&origin(source, report));
         let _ = writeln!(out, "  {name}{}{}", colon(lang), seen(source, lang));
-        for line in gaps(source, lang) {
+        for line in told(source, report, lang).into_iter().chain(gaps(source, lang)) {
             let _ = writeln!(out, "    - {line}");
         }
     }
@@ -109,6 +109,32 @@ pub(super) fn seen(source: &Coverage, lang: Lang) -> String {
     let window = source.window.as_ref();
     let window = window.map(|w| format!("{} … {}{}", w.from, w.to, word("comma", lang))).unwrap_or_default();
     format!("{window}{events}")
+}
+
+/// What a cluster said of itself, a line each.
+pub(super) fn told(source: &Coverage, report: &Report, lang: Lang) -> Vec<String> {
+    let mut lines = Vec::new();
+    for cluster in report.clusters.iter().filter(|cluster| cluster.name == source.source) {
+        let version = cluster.version.as_deref().unwrap_or_default();
+        let platform = cluster.platform.as_deref().unwrap_or_default().to_uppercase();
+        let extension = named(&format!("extended-{}", cluster.extension), lang);
+        let values = [("version", version), ("platform", &platform), ("extension", &extension)];
+        lines.push(fill(word("cluster-is", lang), &values));
+        let number = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
+        lines.extend(cluster.api_servers.iter().map(|one| {
+            let counts = [one.stale_tokens, one.valid_tokens, one.legacy_tokens].map(number);
+            let started = one.started.as_deref().filter(|started| *started != one.name).unwrap_or_default();
+            let values = [
+                ("name", one.name.as_str()),
+                ("started", started),
+                ("stale", &counts[0]),
+                ("valid", &counts[1]),
+                ("legacy", &counts[2]),
+            ];
+            fill(word("api-server-counts", lang), &values)
+        }));
+    }
+    lines.iter().map(|line| printable(line)).collect()
 }
 
 /// What a source cannot tell, a line each.

@@ -4,14 +4,15 @@ use super::Settings;
 use super::addons;
 use super::case::{Case, cases};
 use super::cluster;
+use super::described::{clusters, coverage};
 use super::finding::{is_provider, of_case, of_cluster};
 use super::names::{Kind, Names};
 use super::outlook::{Index, Outlook, outlook};
 use super::table::{RULES, self_heals};
-use super::verdict::{MIN_WINDOW_SECONDS, Part, verdict};
-use crate::facts::{Facts, Missing, Source};
+use super::verdict::{Part, verdict};
+use crate::facts::Facts;
 use crate::knowledge::Knowledge;
-use crate::report::{ClientRow, Coverage, DeadlineKind, Finding, Gap, Report, State, Window, Workload};
+use crate::report::{ClientRow, Coverage, DeadlineKind, Finding, Report, State, Workload};
 use jeton_core::time::UnixTime;
 use std::collections::BTreeSet;
 
@@ -26,6 +27,7 @@ pub fn reports(facts: &[Facts], knowledge: &Knowledge, settings: &Settings) -> R
     let several = facts.iter().map(Facts::name).collect::<BTreeSet<_>>().len() > 1;
     let mut names = Names::new(settings.redact, knowledge).with_clusters(several);
     let coverage: Vec<Coverage> = facts.iter().flat_map(|facts| coverage(facts, &mut names)).collect();
+    let clusters = facts.iter().flat_map(|facts| clusters(facts, &mut names)).collect();
     let mut rows: Vec<&(Case<'_>, Outlook)> = parts.iter().flat_map(|part| &part.judged).collect();
     rows.sort_by(|(a, x), (b, y)| order(a, x).cmp(&order(b, y)));
     let mut findings = Vec::new();
@@ -49,6 +51,7 @@ pub fn reports(facts: &[Facts], knowledge: &Knowledge, settings: &Settings) -> R
         generated: settings.now.rfc3339(),
         verdict: verdict(&parts, &coverage, &mut names),
         coverage,
+        clusters,
         workloads,
         findings,
     }
@@ -119,30 +122,4 @@ fn container(case: &Case<'_>) -> Option<String> {
     let own = tokens.filter(|token| !case.seen || token.kind.is_projected() != case.legacy);
     let names: BTreeSet<&str> = own.map(|token| token.container.as_str()).collect();
     if names.len() == 1 { names.into_iter().next().map(str::to_owned) } else { None }
-}
-
-fn coverage(facts: &Facts, names: &mut Names) -> Vec<Coverage> {
-    let gaps = |source: &Source, names: &Names| {
-        let mut all: Vec<&Missing> = source.missing.iter().collect();
-        // What a cluster leaves open about the extension stands beside what was not granted.
-        let more = facts.clusters.iter().filter(|c| c.name == source.name).flat_map(|c| &c.unknown);
-        all.extend(more.filter(|gap| !source.missing.contains(gap)));
-        let mut gaps: Vec<Gap> =
-            all.iter().map(|gap| Gap { id: gap.id, detail: names.detail(&gap.detail) }).collect();
-        let short = source.window.filter(|(a, b)| b.seconds() - a.seconds() < MIN_WINDOW_SECONDS);
-        if let Some((from, to)) = short {
-            gaps.push(Gap { id: "short-window", detail: format!("{} s", to.seconds() - from.seconds()) });
-        }
-        gaps
-    };
-    let cover = |source: &Source| Coverage {
-        source: names.of(Kind::Source, &source.name),
-        cluster: facts.name().map(|name| names.of(Kind::Source, name)),
-        window: source.window.map(|(from, to)| Window { from: from.rfc3339(), to: to.rfc3339() }),
-        read: source.read,
-        skipped: source.skipped,
-        missing: gaps(source, names),
-        error: source.error.as_deref().map(|error| names.error(error)),
-    };
-    facts.sources.iter().map(cover).collect()
 }

@@ -66,25 +66,72 @@ pub fn cases<'f>(facts: &'f Facts, knowledge: &Knowledge) -> (Vec<Case<'f>>, Vec
         }
     }
     let mut cases: Vec<Case<'f>> = found.into_values().collect();
-    let lost = map_back(facts, &mut cases);
+    let mut lost = map_back(facts, &mut cases);
+    lost.retain(|&refusal| !by_address(facts, &known, refusal, knowledge, &mut cases));
     unseen(facts, &mut cases);
     (cases, lost)
+}
+
+/// Gives a refusal whose client was never accepted to the one pod that has its address; that it had it then is less than
+/// sure. Pods on the host's network share theirs, and nothing is guessed.
+fn by_address<'f>(
+    facts: &'f Facts,
+    known: &Known<'f>,
+    refusal: &'f Refusal,
+    knowledge: &Knowledge,
+    cases: &mut Vec<Case<'f>>,
+) -> bool {
+    let Some(&[pod]) = known.by_address.get(refusal.address.as_str()).map(Vec::as_slice) else {
+        return false;
+    };
+    let started = pod.started.values().min();
+    if pod.tokens.is_empty() || started.is_some_and(|started| *started > refusal.last) {
+        return false;
+    }
+    let sure = if started.is_some() { Confidence::Medium } else { Confidence::Low };
+    let account = Account { namespace: pod.namespace.clone(), name: pod.account.clone() };
+    let same = |case: &&mut Case<'_>| {
+        case.account == account && case.owner == pod.owner && case.user_agent == refusal.user_agent
+    };
+    if let Some(case) = cases.iter_mut().find(same) {
+        case.refused.push((refusal, sure));
+        return true;
+    }
+    cases.push(Case {
+        cluster: facts.name(),
+        account,
+        owner: pod.owner.clone(),
+        user_agent: refusal.user_agent.clone(),
+        client: knowledge.client(&refusal.user_agent),
+        seen: true,
+        uses: Vec::new(),
+        refused: vec![(refusal, sure)],
+        pods: vec![pod],
+        pod_names: BTreeSet::from([pod.name.clone()]),
+        legacy: false,
+    });
+    true
 }
 
 /// Pods of the clusters, for look-ups: however many sources see a workload, it is one.
 struct Known<'f> {
     by_uid: BTreeMap<&'f str, &'f Pod>,
     of_account: BTreeMap<(&'f str, &'f str), Vec<&'f Pod>>,
+    by_address: BTreeMap<&'f str, Vec<&'f Pod>>,
 }
 
 impl<'f> Known<'f> {
     fn new(facts: &'f Facts) -> Self {
         let (mut by_uid, mut of_account) = (BTreeMap::new(), BTreeMap::<_, Vec<_>>::new());
+        let mut by_address = BTreeMap::<_, Vec<_>>::new();
         for pod in facts.clusters.iter().flat_map(|c| &c.pods) {
             by_uid.insert(pod.uid.as_str(), pod);
             of_account.entry((pod.namespace.as_str(), pod.account.as_str())).or_default().push(pod);
+            for address in &pod.addresses {
+                by_address.entry(address.as_str()).or_default().push(pod);
+            }
         }
-        Self { by_uid, of_account }
+        Self { by_uid, of_account, by_address }
     }
 
     /// The pod that a use names; else the one pod of the account that has the address.

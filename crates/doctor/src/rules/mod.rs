@@ -9,6 +9,7 @@ mod addons;
 pub mod cluster;
 mod finding;
 mod verdict;
+mod described;
 mod assemble;
 
 use jeton_core::limits::EXTENDED_LIFETIME_SECONDS;
