@@ -3,19 +3,17 @@
 /// Longest line or JSON document element, in bytes, that is looked at; longer ones are skipped and counted.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes read from a file at once.
-pub const BLOCK_BYTES: usize = 512 * 1024;
-/// Blocks between the reader and the sums, for all workers together. A longer one counts as several.
+pub const BLOCK_BYTES: usize = 256 * 1024;
+/// Blocks between the log and its books, for all workers together. A longer one counts as several.
 pub const BLOCKS_IN_FLIGHT: usize = 24;
-/// (credential, client) pairs, and entries of each other kind, of one block: more than events of a server have room for.
-pub const MAX_BLOCK_CREDENTIALS: usize = 1024;
 /// Most workers, whatever the machine has.
 pub const MAX_WORKERS: usize = 16;
 /// Envelopes inside envelopes.
 pub const MAX_ENVELOPE_DEPTH: usize = 4;
-/// (credential, client) pairs remembered of a log, about 1,000 bytes each. Beyond it the least suspicious are forgotten,
-/// and counted.
+/// (credential, client) pairs remembered of a log, about 700 bytes each, and 2,000 while they are judged. Beyond it the
+/// least suspicious are forgotten, and counted.
 pub const MAX_CREDENTIALS: usize = 80_000;
-/// Token requests remembered of a log, about 500 bytes each.
+/// Token requests remembered of a log, about 400 bytes each.
 pub const MAX_ISSUES: usize = 80_000;
 /// (address, client) pairs whose refusals are remembered.
 pub const MAX_REFUSALS: usize = 20_000;
@@ -31,6 +29,9 @@ pub const MAX_ADDRESSES: usize = 4;
 pub const MAX_TEXT_BYTES: usize = 512;
 /// Records without a single audit event after which a file counts as something else.
 pub const PATIENCE_RECORDS: u64 = 100;
+/// Workloads that one report lists, and findings of one rule on a cluster, about 5,000 bytes each with their text. The worst
+/// come first; the verdict counts all, and what is left out is counted.
+pub const MAX_LISTED: usize = 10_000;
 /// Bytes of one file of the user's own knowledge.
 pub const MAX_KNOWLEDGE_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of one file of a bundle.

@@ -4,8 +4,8 @@
 //! LogEntry, Azure `properties.log` and `log_s`, Huawei LTS (raw and JSON transfer to OBS, download as text or CSV, query
 //! API). Anything else is named, not guessed.
 
-use super::event::{Annotations, Event, ObjectRef, Status, Text, User};
-use super::line;
+use super::event::{Annotations, Event, First, ObjectRef, Status, Text, User};
+use super::{line, skim};
 use crate::limits::MAX_ENVELOPE_DEPTH;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -152,6 +152,10 @@ fn open_text(text: &str, depth: usize, each: Each<'_>) -> Opened {
 }
 
 fn open_json(text: &str, depth: usize, each: Each<'_>) -> Opened {
+    if let Some(event) = skim::event(text) {
+        each(&event);
+        return Opened::EVENT;
+    }
     if let Ok(event) = serde_json::from_str::<Event<'_>>(text)
         && event.is_event()
     {
@@ -223,9 +227,8 @@ impl Envelope<'_> {
             audit_id: Some(id),
             stage: Some("ResponseComplete".to_owned().into()),
             verb: verb.map(|v| v.to_owned().into()),
-            uri: google.resource_name.clone(),
             user_agent: metadata.caller_supplied_user_agent.clone(),
-            source_ips: metadata.caller_ip.clone().into_iter().collect(),
+            source_ips: First(metadata.caller_ip.clone()),
             request_received_timestamp: time,
             user: User { username: google.authentication_info.principal_email.clone(), extra: None },
             object_ref: google.resource_name.as_deref().map(google_object),

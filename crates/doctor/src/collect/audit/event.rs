@@ -2,12 +2,14 @@
 
 use jeton_core::time::UnixTime;
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// Start of the name of every service account.
 pub(super) const ACCOUNT_PREFIX: &str = "system:serviceaccount:";
 
-type Str<'a> = Option<Text<'a>>;
+pub(super) type Str<'a> = Option<Text<'a>>;
 
 /// Text borrowed from the line where it has no escapes. (serde borrows a `Cow` only when it is a field by itself.)
 #[derive(Clone, Debug, Deserialize)]
@@ -27,6 +29,46 @@ impl From<String> for Text<'_> {
     }
 }
 
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+/// The first text of a list. The others are texts too, and nobody asks for them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct First<'a>(pub(super) Str<'a>);
+
+impl First<'_> {
+    pub(super) fn get(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for First<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Texts;
+        impl<'de> Visitor<'de> for Texts {
+            type Value = First<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of texts")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let first = list.next_element()?;
+                while list.next_element::<Text<'de>>()?.is_some() {}
+                Ok(First(first))
+            }
+        }
+        deserializer.deserialize_seq(Texts)
+    }
+}
+
+fn raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de str>, D::Error> {
+    Ok(Option::<&RawValue>::deserialize(deserializer)?.map(RawValue::get))
+}
+
 /// The members of an audit.k8s.io/v1 Event that matter here. Kubernetes 1.36: staging/src/k8s.io/apiserver/pkg/apis/audit/v1.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -37,12 +79,10 @@ pub(super) struct Event<'a> {
     pub(super) stage: Str<'a>,
     #[serde(borrow)]
     pub(super) verb: Str<'a>,
-    #[serde(borrow, rename = "requestURI")]
-    pub(super) uri: Str<'a>,
     #[serde(borrow)]
     pub(super) user_agent: Str<'a>,
     #[serde(borrow, rename = "sourceIPs")]
-    pub(super) source_ips: Vec<Text<'a>>,
+    pub(super) source_ips: First<'a>,
     #[serde(borrow)]
     pub(super) request_received_timestamp: Str<'a>,
     #[serde(borrow)]
@@ -54,8 +94,9 @@ pub(super) struct Event<'a> {
     pub(super) response_status: Option<Status>,
     #[serde(borrow)]
     pub(super) annotations: Option<Annotations<'a>>,
-    #[serde(borrow)]
-    pub(super) request_object: Option<Body<'a>>,
+    /// As it stands in the line.
+    #[serde(borrow, deserialize_with = "raw")]
+    pub(super) request_object: Option<&'a str>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,13 +112,13 @@ pub(super) struct User<'a> {
 #[serde(default)]
 pub(super) struct Extra<'a> {
     #[serde(borrow, rename = "authentication.kubernetes.io/credential-id")]
-    pub(super) credential: Vec<Text<'a>>,
+    pub(super) credential: First<'a>,
     #[serde(borrow, rename = "authentication.kubernetes.io/pod-name")]
-    pub(super) pod_name: Vec<Text<'a>>,
+    pub(super) pod_name: First<'a>,
     #[serde(borrow, rename = "authentication.kubernetes.io/pod-uid")]
-    pub(super) pod_uid: Vec<Text<'a>>,
+    pub(super) pod_uid: First<'a>,
     #[serde(borrow, rename = "authentication.kubernetes.io/node-name")]
-    pub(super) node: Vec<Text<'a>>,
+    pub(super) node: First<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -148,13 +189,12 @@ struct BoundObject<'a> {
     uid: Str<'a>,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Body<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&serde_json::value::RawValue>::deserialize(deserializer)?;
-        // A body of another kind may have a `spec` of any shape.
-        let spec = serde_json::from_str::<TokenRequest<'a>>(raw.get()).unwrap_or_default().spec;
+impl<'a> Body<'a> {
+    /// A body of another kind may have a `spec` of any shape.
+    fn of(raw: &'a str) -> Self {
+        let spec = serde_json::from_str::<TokenRequest<'a>>(raw).unwrap_or_default().spec;
         let pod = spec.bound_object_ref.filter(|bound| bound.kind.as_deref() == Some("Pod"));
-        Ok(Self { lifetime: spec.expiration_seconds, pod_uid: pod.and_then(|bound| bound.uid) })
+        Self { lifetime: spec.expiration_seconds, pod_uid: pod.and_then(|bound| bound.uid) }
     }
 }
 
@@ -163,6 +203,11 @@ impl Event<'_> {
     pub(super) fn at(&self) -> Option<UnixTime> {
         let text = self.request_received_timestamp.as_deref().or(self.stage_timestamp.as_deref())?;
         UnixTime::parse_rfc3339(text)
+    }
+
+    /// The body of a TokenRequest, where there is one.
+    pub(super) fn body(&self) -> Body<'_> {
+        self.request_object.map(Body::of).unwrap_or_default()
     }
 
     /// Whether this is an audit event at all.

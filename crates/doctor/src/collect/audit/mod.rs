@@ -1,28 +1,34 @@
 //! Audit logs: files and standard input, plain or compressed, in the envelope of any log service that is known.
 //!
-//! The caller's thread reads blocks, workers reduce each to a small tally, and one owner merges the tallies in the order of
-//! the blocks. So the facts, and what is forgotten, are the same for any number of workers.
+//! Workers cut blocks off the log and reduce each to rows ([`rows`]); one bookkeeper enters the rows in the order of
+//! the log ([`tally`]). So the facts, and what is forgotten, are the same for any number of workers.
 //!
-//! Memory, in MB, whatever the machine has: texts in flight [`BLOCKS_IN_FLIGHT`] x [`BLOCK_BYTES`] = 13 and as much again
-//! for texts that an envelope had escaped; a record of [`MAX_RECORD_BYTES`] while its buffer grows 18; a tally for each
-//! block in flight of [`MAX_BLOCK_CREDENTIALS`] x 1 kB = 25; the owner's credentials 80, token requests 40, pods and
-//! refusals 20, audit ids 8. Together 217 MB, 207 MiB. A longer block counts as several. Not in it: the window of a
-//! compressed file, and what the rules make of the facts afterwards.
+//! Memory, in MB, whatever the machine has and however long the log is: text in the workers' hands [`BLOCKS_IN_FLIGHT`] x
+//! [`BLOCK_BYTES`] = 6, and rows of it, four times that when events are as small as they can be, 25; a record of
+//! [`MAX_RECORD_BYTES`] while its buffer grows 18; the books: credentials 60, token requests 35, pods and refusals 20,
+//! audit ids 8. Together 172 MB, 164 MiB. A longer block counts as several. Not in it: the window of a compressed file.
+//! What the rules make of the facts comes afterwards, when text and rows are gone, and takes more: 233 MiB were measured
+//! with as many workloads as there is room for.
 //!
+//! [`rows`]: self::rows
+//! [`tally`]: self::tally
 //! [`BLOCKS_IN_FLIGHT`]: crate::limits::BLOCKS_IN_FLIGHT
 //! [`BLOCK_BYTES`]: crate::limits::BLOCK_BYTES
 //! [`MAX_RECORD_BYTES`]: crate::limits::MAX_RECORD_BYTES
-//! [`MAX_BLOCK_CREDENTIALS`]: crate::limits::MAX_BLOCK_CREDENTIALS
 
 mod event;
+mod skim;
 mod line;
 mod envelope;
+mod pack;
 mod seen;
+mod rows;
 mod record;
 mod tally;
 mod split;
 mod source;
 mod scan;
+mod reader;
 mod parallel;
 #[cfg(test)]
 mod forget_tests;
@@ -30,8 +36,9 @@ mod forget_tests;
 use crate::facts::{Facts, Missing};
 use crate::limits::MAX_WORKERS;
 use parallel::in_parallel;
-use scan::{Verdict, Whole, finder, reduce};
-use source::{Block, Source, Spare};
+use reader::Reader;
+use scan::{Whole, finder};
+use source::{Block, File, Source};
 use tally::Bounds;
 
 pub(crate) use tally::SPAN_SECONDS;
@@ -61,16 +68,10 @@ fn read_within(
     progress: Progress<'_>,
 ) {
     let mut whole = Whole::new(bounds);
-    let workers = options.workers.clamp(1, MAX_WORKERS);
-    let files = if workers == 1 {
-        let quick = options.quick.then(finder);
-        let spare = std::cell::Cell::new(Vec::new());
-        dispatch(names, progress, &mut || spare.take(), &mut |file, block| {
-            whole.merge(file, reduce(&block, quick.as_ref()));
-            spare.set(parallel::emptied(block));
-        })
-    } else {
-        in_parallel(names, workers, options.quick, progress, &mut whole)
+    let reader = Reader::new(names);
+    let files = match options.workers.clamp(1, MAX_WORKERS) {
+        1 => alone(reader, options.quick, progress, &mut whole),
+        workers => in_parallel(reader, workers, options.quick, progress, &mut whole),
     };
     for (index, file) in files.into_iter().enumerate() {
         facts.sources.push(whole.source(index, &names[index], file, options.quick));
@@ -81,63 +82,26 @@ fn read_within(
 /// Reads text that is at hand already.
 pub fn read_bytes(name: &str, bytes: &'static [u8], facts: &mut Facts) {
     let mut whole = Whole::new(Bounds::LOG);
-    let mut file = File::default();
-    match Source::new(Box::new(bytes)) {
-        Ok(mut source) => blocks(name, &mut source, &mut file, &mut Vec::new, &mut |block| {
-            whole.merge(0, reduce(&block, None));
-        }),
-        Err(error) => file.error = Some(format!("{name}: {error}")),
-    }
-    facts.sources.push(whole.source(0, name, file, false));
+    let names = [name.to_owned()];
+    let file = match Source::new(Box::new(bytes)) {
+        Ok(source) => alone(Reader::at(source, &names), false, &mut |_, _| {}, &mut whole).pop(),
+        Err(error) => Some(File { error: Some(format!("{name}: {error}")), ..File::default() }),
+    };
+    facts.sources.push(whole.source(0, name, file.unwrap_or_default(), false));
     whole.finish(facts);
 }
 
-/// What became of one file, apart from its records.
-#[derive(Debug, Default)]
-struct File {
-    error: Option<String>,
-    too_long: u64,
-    broken_off: Option<String>,
-}
-
-/// Opens file after file and hands out their blocks.
-fn dispatch(
-    names: &[String],
-    progress: Progress<'_>,
-    spare: Spare<'_>,
-    each: &mut dyn FnMut(usize, Block),
-) -> Vec<File> {
-    let mut done = 0;
-    let mut files = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let mut file = File::default();
-        match source::open(name) {
-            Ok(mut source) => blocks(name, &mut source, &mut file, spare, &mut |block| {
-                done += block.text().len() as u64;
-                progress(done, name);
-                each(index, block);
-            }),
-            Err(error) => file.error = Some(format!("{name}: {error}")),
-        }
-        files.push(file);
+/// Everything on the caller's thread.
+fn alone(mut reader: Reader<'_>, quick: bool, progress: Progress<'_>, whole: &mut Whole) -> Vec<File> {
+    let quick = quick.then(finder);
+    let (mut block, mut part, mut done) = (Block::default(), rows::Part::default(), 0);
+    while let Some(file) = reader.next(&mut block) {
+        scan::digest(&block, quick.as_ref(), &mut part);
+        whole.enter(file, &mut part);
+        done += block.text().len() as u64;
+        progress(done, reader.names.get(file).map_or("", String::as_str));
     }
-    files
-}
-
-fn blocks(name: &str, source: &mut Source, file: &mut File, spare: Spare<'_>, each: &mut dyn FnMut(Block)) {
-    let mut first = true;
-    while let Some(block) = source.next(spare) {
-        if first && let Verdict::Foreign { line, what } = scan::probe(&block) {
-            file.error = Some(format!(
-                "{name}, line {line}: {what}. Known are audit.k8s.io/v1 lines, EventList, CloudWatch, Google LogEntry, Azure properties.log and Huawei LTS, as JSON, text or CSV"
-            ));
-            return;
-        }
-        first = false;
-        each(block);
-    }
-    file.too_long = source.too_long;
-    file.broken_off = source.broken_off.take();
+    reader.finish()
 }
 
 /// A gap with its detail.

@@ -1,114 +1,123 @@
-//! One reader, several workers, one owner. Buffers go round, and there are only so many: who has none waits.
+//! Several workers, one bookkeeper. Each worker cuts itself a block off the log and makes rows of it; the bookkeeper, on the
+//! caller's thread, enters the rows in the order of the log.
+//!
+//! Parts go round, and there are only so many: who has none waits. Cutting is done by one worker at a time, so the block
+//! that is the next to be entered is always in the hands of somebody who needs nothing more for it.
 
-use super::scan::{Part, Whole, finder, reduce};
-use super::source::Block;
-use super::{File, Progress, dispatch};
+use super::Progress;
+use super::reader::Reader;
+use super::rows::Part;
+use super::scan::{Whole, digest, finder};
+use super::source::{Block, File};
 use crate::limits::{BLOCK_BYTES, BLOCKS_IN_FLIGHT};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// A block on its way.
+/// Where a worker takes a part and cuts the block for it.
+struct Desk<'n> {
+    reader: Reader<'n>,
+    spares: Receiver<Part>,
+    /// Blocks that were cut.
+    number: u64,
+}
+
+/// A block and what it belongs to.
 struct Job {
     number: u64,
     file: usize,
-    block: Block,
-}
-
-/// A block that was reduced, and its buffer.
-struct Done {
-    file: usize,
     part: Part,
-    buffer: Vec<u8>,
-    /// Places in flight that the block took.
+    /// Parts that it stands for: more than one when the block is longer than the others.
     places: usize,
 }
 
-/// What a worker tells the owner.
-type Told = Result<(u64, Done), Box<dyn Any + Send>>;
+/// A block that was digested, with its bytes.
+type Told = Result<(Job, u64), Box<dyn Any + Send>>;
 
-/// Reads all files with `workers` threads that parse and one that merges.
+/// Reads all files with `workers` threads that parse.
 pub(super) fn in_parallel(
-    names: &[String],
+    reader: Reader<'_>,
     workers: usize,
     quick: bool,
     progress: Progress<'_>,
     whole: &mut Whole,
 ) -> Vec<File> {
-    std::thread::scope(|scope| {
+    let names = reader.names;
+    let (give, spares) = channel();
+    for _ in 0..BLOCKS_IN_FLIGHT {
+        let _ = give.send(Part::default());
+    }
+    let desk = Mutex::new(Desk { reader, spares, number: 0 });
+    let books = std::thread::scope(|scope| {
         let (tell, told) = channel();
-        let mut lines: Vec<Sender<Job>> = Vec::new();
         for _ in 0..workers {
-            let (sender, jobs) = channel();
-            lines.push(sender);
-            let tell = tell.clone();
-            scope.spawn(move || work(&jobs, quick, &tell));
+            let (tell, desk) = (tell.clone(), &desk);
+            scope.spawn(move || work(desk, quick, &tell));
         }
         drop(tell);
-        let (give, spares) = channel();
-        for _ in 0..BLOCKS_IN_FLIGHT {
-            let _ = give.send(Vec::new());
-        }
-        let owner = scope.spawn(move || own(&told, &give, whole));
-        let mut number = 0;
-        // No buffer comes back when the owner is gone; it has panicked then, and joining it below says so.
-        let mut spare = || spares.recv().unwrap_or_default();
-        let files = dispatch(names, progress, &mut spare, &mut |file, block| {
-            for _ in 1..places(&block) {
-                drop(spares.recv());
-            }
-            let turn = usize::try_from(number).unwrap_or(0) % lines.len();
-            let _ = lines[turn].send(Job { number, file, block });
-            number += 1;
-        });
-        drop(lines);
-        match owner.join() {
-            Ok(Ok(())) => files,
-            Ok(Err(panic)) | Err(panic) => resume_unwind(panic),
-        }
-    })
+        keep(&told, give, names, progress, whole)
+    });
+    if let Err(panic) = books {
+        resume_unwind(panic);
+    }
+    desk.into_inner().map(|desk| desk.reader.finish()).unwrap_or_default()
 }
 
-fn work(jobs: &Receiver<Job>, quick: bool, tell: &Sender<Told>) {
+fn work(desk: &Mutex<Desk<'_>>, quick: bool, tell: &Sender<Told>) {
     let quick = quick.then(finder);
-    for Job { number, file, block } in jobs {
-        let done = catch_unwind(AssertUnwindSafe(|| reduce(&block, quick.as_ref()))).map(|part| {
-            let places = places(&block);
-            (number, Done { file, part, places, buffer: emptied(block) })
-        });
-        if tell.send(done).is_err() {
+    let mut block = Block::default();
+    // Another worker's panic is told by itself.
+    while let Some(mut job) = desk.lock().ok().and_then(|mut desk| desk.next(&mut block)) {
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            digest(&block, quick.as_ref(), &mut job.part);
+            (job, block.text().len() as u64)
+        }));
+        if tell.send(told).is_err() {
             return;
         }
     }
 }
 
-/// Merges the parts in the order of their blocks. Those that came too early wait, and so do their places.
-fn own(told: &Receiver<Told>, give: &Sender<Vec<u8>>, whole: &mut Whole) -> Result<(), Box<dyn Any + Send>> {
+impl Desk<'_> {
+    /// The next block; none at the end of the log, or when the bookkeeper is gone.
+    fn next(&mut self, block: &mut Block) -> Option<Job> {
+        let part = self.spares.recv().ok()?;
+        let file = self.reader.next(block)?;
+        let places = block.text().len().div_ceil(BLOCK_BYTES).clamp(1, BLOCKS_IN_FLIGHT);
+        for _ in 1..places {
+            drop(self.spares.recv().ok()?);
+        }
+        self.number += 1;
+        Some(Job { number: self.number - 1, file, part, places })
+    }
+}
+
+/// Enters parts in the order of their blocks. Those that came too early wait.
+fn keep(
+    told: &Receiver<Told>,
+    give: Sender<Part>,
+    names: &[String],
+    progress: Progress<'_>,
+    whole: &mut Whole,
+) -> Result<(), Box<dyn Any + Send>> {
     let mut early = BTreeMap::new();
-    let mut next = 0;
+    let (mut next, mut done) = (0, 0);
     for told in told {
-        let (number, done) = told?;
-        early.insert(number, done);
-        while let Some(done) = early.remove(&next) {
-            whole.merge(done.file, done.part);
-            // The reader is gone when it has read everything.
-            let _ = give.send(done.buffer);
-            for _ in 1..done.places {
-                let _ = give.send(Vec::new());
+        let (job, bytes) = told?;
+        early.insert(job.number, (job, bytes));
+        while let Some((mut job, bytes)) = early.remove(&next) {
+            whole.enter(job.file, &mut job.part);
+            // Nobody takes them when everything was read.
+            let _ = give.send(job.part);
+            for _ in 1..job.places {
+                let _ = give.send(Part::default());
             }
             next += 1;
+            done += bytes;
+            progress(done, names.get(job.file).map_or("", String::as_str));
         }
     }
     Ok(())
-}
-
-/// Places in flight that a block takes: more than one when it is longer than the others.
-fn places(block: &Block) -> usize {
-    block.buffer.len().div_ceil(BLOCK_BYTES).clamp(1, BLOCKS_IN_FLIGHT - 2)
-}
-
-/// The buffer of a block to be used again, unless it had to grow.
-pub(super) fn emptied(block: Block) -> Vec<u8> {
-    if block.buffer.capacity() > 2 * BLOCK_BYTES { Vec::new() } else { block.buffer }
 }

@@ -1,9 +1,10 @@
-//! What is known of one credential in the hands of one client, and texts cut to their bounds.
+//! What is known of one credential in the hands of one client. There are many of them, and no room to spare.
 
-use super::event::{self, Event};
+use super::pack::{Pack, bounded};
+use super::rows::{KEPT, Sighting};
 use super::tally::SPAN_SECONDS;
 use crate::facts::{Account, Legacy, Stale, Use};
-use crate::limits::{MAX_ADDRESSES, MAX_EVIDENCE, MAX_TEXT_BYTES};
+use crate::limits::{MAX_ADDRESSES, MAX_EVIDENCE};
 use jeton_core::time::UnixTime;
 
 /// Spans of activity that are kept, the latest ones.
@@ -11,76 +12,101 @@ const SPANS: usize = 8;
 
 /// A use with the times of its evidence.
 pub(super) struct Record {
-    pub(super) value: Use,
-    evidence: Vec<(UnixTime, String)>,
-    /// Requests that kube-apiserver marked; they are better evidence.
-    marked: Vec<(UnixTime, String)>,
+    texts: Box<str>,
+    pack: Pack<KEPT>,
+    spans: Spans,
+    first: UnixTime,
+    last: UnixTime,
+    pub(super) uses: u64,
+    addresses: Vec<Box<str>>,
+    evidence: Evidence,
+    mark: Option<Box<Mark>>,
+}
+
+/// What only few have: something that kube-apiserver said of the token.
+#[derive(Default)]
+struct Mark {
+    stale: Option<Stale>,
+    legacy: Option<Legacy>,
+    /// Requests that it marked; they are better evidence.
+    evidence: Evidence,
+}
+
+/// Some requests, the earliest ones in their order.
+#[derive(Default)]
+struct Evidence(Vec<(UnixTime, Box<str>)>);
+
+/// The latest spans with a use in them, in order.
+#[derive(Default)]
+struct Spans {
+    list: [i32; SPANS],
+    count: u8,
 }
 
 impl Record {
-    pub(super) fn of(
-        event: &Event<'_>,
-        account: (&str, &str),
-        credential: Option<&str>,
-        agent: &str,
-        legacy: Option<Legacy>,
-    ) -> Self {
-        let extra = event.user.extra.as_ref();
-        let first = |list: Option<&Vec<event::Text<'_>>>| list.and_then(|l| l.first()).map(|v| bounded(v));
-        let name = first(extra.map(|e| &e.pod_name));
-        let uid = first(extra.map(|e| &e.pod_uid));
-        let value = Use {
-            account: Account { namespace: bounded(account.0), name: bounded(account.1) },
-            pod: name.zip(uid),
-            node: first(extra.map(|e| &e.node)),
-            user_agent: bounded(agent),
-            credential: credential.map(bounded),
-            legacy,
-            ..Use::default()
-        };
-        Self { value, evidence: Vec::new(), marked: Vec::new() }
+    pub(super) fn of(sighting: &Sighting, at: UnixTime, texts: &str) -> Self {
+        let (texts, pack) = sighting.kept(texts);
+        let legacy = sighting.legacy.clone();
+        Self {
+            texts: texts.into(),
+            pack,
+            spans: Spans::default(),
+            first: at,
+            last: at,
+            uses: 0,
+            addresses: Vec::new(),
+            evidence: Evidence::default(),
+            mark: legacy.map(|legacy| Box::new(Mark { legacy: Some(legacy), ..Mark::default() })),
+        }
     }
 
-    pub(super) fn add(&mut self, event: &Event<'_>, at: UnixTime, late: Option<i64>) {
-        let own = &mut self.value;
-        own.first = Some(own.first.map_or(at, |first| first.min(at)));
-        own.last = Some(own.last.map_or(at, |last| last.max(at)));
-        note_span(&mut own.spans, at.seconds().div_euclid(SPAN_SECONDS));
-        if let Some(late) = late {
-            let mark = Stale { first: at, last: at, warn_after: at.plus_seconds(-late) };
-            own.stale = Some(own.stale.map_or(mark, |known| merge_stale(known, mark)));
-        }
-        if let Some(address) = event.source_ips.first() {
-            note_text(&mut own.addresses, address, MAX_ADDRESSES);
-        }
-        let list = if late.is_some() { &mut self.marked } else { &mut self.evidence };
-        note_evidence(list, at, event.audit_id.as_deref().unwrap_or(""));
-    }
-
-    pub(super) fn merge(&mut self, other: Self) {
-        let (own, from) = (&mut self.value, other.value);
-        own.first = [own.first, from.first].into_iter().flatten().min();
-        own.last = [own.last, from.last].into_iter().flatten().max();
-        from.spans.into_iter().for_each(|span| note_span(&mut own.spans, span));
-        own.stale = match (own.stale, from.stale) {
-            (Some(one), Some(two)) => Some(merge_stale(one, two)),
-            (one, two) => one.or(two),
+    pub(super) fn add(&mut self, sighting: &Sighting, at: UnixTime, texts: &str) {
+        self.first = self.first.min(at);
+        self.last = self.last.max(at);
+        self.spans.note(at);
+        let [address, id] = sighting.request(texts);
+        note_text(&mut self.addresses, address, MAX_ADDRESSES);
+        let Some(late) = sighting.late else {
+            self.evidence.note(at, id);
+            return;
         };
-        from.addresses.iter().for_each(|address| note_text(&mut own.addresses, address, MAX_ADDRESSES));
-        other.evidence.iter().for_each(|(at, id)| note_evidence(&mut self.evidence, *at, id));
-        other.marked.iter().for_each(|(at, id)| note_evidence(&mut self.marked, *at, id));
+        let told = Stale { first: at, last: at, warn_after: at.plus_seconds(-late) };
+        let mark = self.mark.get_or_insert_default();
+        mark.stale = Some(mark.stale.map_or(told, |known| merge_stale(known, told)));
+        mark.evidence.note(at, id);
     }
 
     /// Marks first, then how long one credential was in use.
     pub(super) fn suspicion(&self) -> (bool, i64) {
-        let own = &self.value;
-        let seconds = own.first.zip(own.last).map_or(0, |(first, last)| last.seconds() - first.seconds());
-        (own.stale.is_some() || own.legacy.is_some(), seconds)
+        (self.mark.is_some(), self.last.seconds() - self.first.seconds())
+    }
+
+    /// What records are sorted by, so that the same log gives the same report: account, pod, client, first use, credential.
+    pub(super) fn place(&self) -> impl Ord {
+        let [namespace, name, uid, agent, credential, pod, _] = self.pack.open(&self.texts);
+        (namespace, name, pod.zip(uid), agent, self.first, credential)
     }
 
     pub(super) fn finish(self) -> Use {
-        let best = if self.marked.is_empty() { self.evidence } else { self.marked };
-        Use { audit_ids: best.into_iter().map(|(_, id)| id).collect(), ..self.value }
+        let mark = self.mark.map(|mark| *mark).unwrap_or_default();
+        let best = if mark.evidence.0.is_empty() { self.evidence } else { mark.evidence };
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let [namespace, name, uid, agent, credential, pod, node] = self.pack.open(&self.texts).map(own);
+        Use {
+            account: Account { namespace: namespace.unwrap_or_default(), name: name.unwrap_or_default() },
+            pod: pod.zip(uid),
+            node,
+            user_agent: agent.unwrap_or_default(),
+            credential,
+            first: Some(self.first),
+            last: Some(self.last),
+            uses: self.uses,
+            spans: self.spans.finish(),
+            stale: mark.stale,
+            legacy: mark.legacy,
+            addresses: self.addresses.into_iter().map(String::from).collect(),
+            audit_ids: best.0.into_iter().map(|(_, id)| id.into()).collect(),
+        }
     }
 }
 
@@ -93,63 +119,65 @@ fn merge_stale(one: Stale, two: Stale) -> Stale {
     }
 }
 
-pub(super) fn legacy(event: &Event<'_>) -> Option<Legacy> {
-    let a = event.annotations.as_ref()?;
-    let told = |text: &Option<event::Text<'_>>| text.as_deref().map(bounded);
-    if let Some(both) = told(&a.legacy_invalidated) {
-        let secret = both.split('/').next().map(str::to_owned);
-        return Some(Legacy { secret, auto: true, invalidated: true });
-    }
-    if let Some(secret) = told(&a.legacy_auto) {
-        return Some(Legacy { secret: Some(secret), auto: true, invalidated: false });
-    }
-    let secret = told(&a.legacy_manual);
-    (secret.is_some() || a.legacy.is_some()).then_some(Legacy { secret, auto: false, invalidated: false })
-}
-
-fn note_span(spans: &mut Vec<i64>, span: i64) {
-    if spans.last() == Some(&span) {
-        return;
-    }
-    if let Err(place) = spans.binary_search(&span) {
-        spans.reserve_exact(1);
-        spans.insert(place, span);
-        if spans.len() > SPANS {
-            spans.remove(0);
+impl Spans {
+    fn note(&mut self, at: UnixTime) {
+        // Years -9999 to 9999 are half of what fits.
+        let Ok(span) = i32::try_from(at.seconds().div_euclid(SPAN_SECONDS)) else { return };
+        let count = usize::from(self.count);
+        let Err(place) = self.list[..count].binary_search(&span) else { return };
+        if count < SPANS {
+            self.list[place..=count].rotate_right(1);
+            self.list[place] = span;
+            self.count += 1;
+        } else if place > 0 {
+            self.list[..place].rotate_left(1);
+            self.list[place - 1] = span;
         }
     }
+
+    fn finish(&self) -> Vec<i64> {
+        self.list[..usize::from(self.count)].iter().map(|span| i64::from(*span)).collect()
+    }
 }
 
-pub(super) fn note_text(list: &mut Vec<String>, text: &str, most: usize) {
-    if let Err(place) = list.binary_search_by(|known| known.as_str().cmp(text))
+impl Evidence {
+    fn note(&mut self, at: UnixTime, id: &str) {
+        let list = &mut self.0;
+        if list.len() == MAX_EVIDENCE && list.last().is_some_and(|(last, _)| *last <= at) {
+            return;
+        }
+        if id.is_empty() || list.iter().any(|(_, known)| **known == *id) {
+            return;
+        }
+        list.reserve_exact(1);
+        list.push((at, id.into()));
+        list.sort();
+        list.truncate(MAX_EVIDENCE);
+    }
+}
+
+/// Keeps the first few of all texts, in their order.
+pub(super) fn note_text<T: AsRef<str> + for<'t> From<&'t str>>(list: &mut Vec<T>, text: &str, most: usize) {
+    if let Err(place) = list.binary_search_by(|known| known.as_ref().cmp(text))
         && !text.is_empty()
         && place < most
     {
         list.reserve_exact(1);
-        list.insert(place, bounded(text));
+        list.insert(place, bounded(text).into());
         list.truncate(most);
     }
 }
 
-fn note_evidence(list: &mut Vec<(UnixTime, String)>, at: UnixTime, id: &str) {
-    if list.len() == MAX_EVIDENCE && list.last().is_some_and(|(last, _)| *last <= at) {
-        return;
-    }
-    if id.is_empty() || list.iter().any(|(_, known)| known == id) {
-        return;
-    }
-    // Most lists stay at one: there are many of them, and no room to spare.
-    list.reserve_exact(1);
-    list.push((at, bounded(id)));
-    list.sort();
-    list.truncate(MAX_EVIDENCE);
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The first bytes of a text, whole characters.
-pub(super) fn bounded(text: &str) -> String {
-    let mut end = text.len().min(MAX_TEXT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+    #[test]
+    fn the_latest_spans_are_kept_in_order() {
+        let mut spans = Spans::default();
+        for minutes in [50, 10, 30, 30, 20, 60, 40, 0, 70, 90, 80, 55, 5] {
+            spans.note(UnixTime::from_seconds(minutes * 60));
+        }
+        assert_eq!(spans.finish(), [2, 3, 4, 5, 6, 7, 8, 9]);
     }
-    text[..end].to_owned()
 }

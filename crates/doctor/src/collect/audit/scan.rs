@@ -1,128 +1,117 @@
-//! A block to its records to their sums, and the sums of all blocks.
+//! A block to its rows, and the sums of all blocks.
 
 use super::envelope::{self, Opened};
-use super::seen::Seen;
-use super::source::Block;
-use super::tally::{Bounds, Sums, Tally};
-use super::{File, missing};
+use super::missing;
+use super::rows::{Counts, Part, Sums};
+use super::source::{Block, File};
+use super::tally::{Bounds, Tally};
 use crate::facts::{Facts, Missing, Source};
 use crate::limits::PATIENCE_RECORDS;
 use memchr::memmem::Finder;
 
-/// What the annotations of a marked request start with, whatever is wrapped around it.
-const PREFIX: &[u8] = b"authentication.k8s.io";
-/// How they go on behind a slash.
-const MARKS: [&[u8]; 2] = [b"stale-token", b"legacy-token"];
+/// What the names of all marks hold, and little else in a log.
+const CLUE: &[u8] = b"-token";
+/// What is right before it.
+const MARKS: [&[u8]; 2] = [b"stale", b"legacy"];
+/// And before that, behind a slash.
+const DOMAIN: &[u8] = b"authentication.k8s.io";
 
-/// What a worker makes of a block.
-pub(super) struct Part {
-    tally: Tally,
-    counts: Counts,
-}
-
-/// What is known of a log, its blocks merged in their order.
+/// What is known of a log, its blocks entered in their order.
 pub(super) struct Whole {
-    total: Tally,
-    seen: Seen,
-    files: Vec<(Sums, Counts)>,
+    tally: Tally,
+    files: Vec<Known>,
 }
 
-/// Records of one block or file.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    /// JSON of another shape: how many, and the first line.
-    unknown: (u64, u64),
-    /// No JSON: how many, and the first line.
-    broken: (u64, u64),
+/// What is known of a file.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    sums: Sums,
+    counts: Counts,
+    /// Lines so far.
+    lines: u64,
 }
 
-/// Whether a file is an audit log.
-pub(super) enum Verdict {
-    /// At least one record of its start is an audit event.
-    Audit,
-    /// None is.
-    Foreign { line: u64, what: &'static str },
-}
-
-/// Looks at the first records of a file.
-pub(super) fn probe(block: &Block) -> Verdict {
-    let mut worst: Option<(u64, &'static str)> = None;
-    for (at, line) in (block.line..).zip(block.text().split(|b| *b == b'\n')) {
+/// Looks at the first records of a file: the line and the reason when none of them is an audit event.
+pub(super) fn foreign(block: &Block) -> Option<(u64, &'static str)> {
+    let mut worst = None;
+    for (at, line) in (1 + block.passed..).zip(block.text().split(|b| *b == b'\n')) {
         if line.trim_ascii().is_empty() {
             continue;
         }
         match envelope::open(line, &mut |_| {}) {
-            Opened { events: 1.., .. } => return Verdict::Audit,
+            Opened { events: 1.., .. } => return None,
             Opened { unknown: 1.., .. } => {
-                worst = worst.or(Some((at, "no audit event and no known envelope")))
+                worst = worst.or(Some((at, "no audit event and no known envelope")));
             }
             Opened { broken: 1.., .. } => {
-                worst = worst.or(Some((at, "neither JSON nor a known envelope of it")))
+                worst = worst.or(Some((at, "neither JSON nor a known envelope of it")));
             }
             Opened { .. } => {}
         }
-        if at > block.line + PATIENCE_RECORDS {
+        if at > block.passed + PATIENCE_RECORDS {
             break;
         }
     }
-    worst.map_or(Verdict::Audit, |(line, what)| Verdict::Foreign { line, what })
+    worst
 }
 
-/// Reads one block.
-pub(super) fn reduce(block: &Block, quick: Option<&Finder<'_>>) -> Part {
-    let mut part = Part { tally: Tally::new(Bounds::BLOCK), counts: Counts::default() };
-    if let Some(finder) = quick {
-        part.marked(block.text(), finder);
-        return part;
+/// Makes rows of a block.
+pub(super) fn digest(block: &Block, quick: Option<&Finder<'_>>, part: &mut Part) {
+    part.lines = block.passed;
+    match quick {
+        Some(finder) => part.marked(block.text(), finder),
+        None => part.all(block.text()),
     }
-    let text = block.text();
-    let mut start = 0;
-    let ends = memchr::memchr_iter(b'\n', text).chain([text.len()]);
-    for (line, end) in (block.line..).zip(ends) {
-        part.line(line, &text[start..end]);
-        start = (end + 1).min(text.len());
-    }
-    part
 }
 
-/// What finds the annotations.
+/// What finds the marks.
 pub(super) fn finder() -> Finder<'static> {
-    Finder::new(PREFIX)
+    Finder::new(CLUE)
 }
 
-/// Whether a text goes on as the name of a mark does. Text inside text has its slashes escaped at times.
-fn is_mark(rest: &[u8]) -> bool {
-    let slash = rest.iter().position(|b| *b != b'\\').unwrap_or(rest.len());
-    rest[slash..].strip_prefix(b"/").is_some_and(|name| MARKS.iter().any(|mark| name.starts_with(mark)))
+/// Whether a text ends as the name of a mark does, but for the clue. Text inside text has its slashes escaped at times.
+fn ends_in_mark(text: &[u8]) -> bool {
+    let name = MARKS.iter().find_map(|mark| text.strip_suffix(*mark)?.strip_suffix(b"/"));
+    let end = name.and_then(|name| name.iter().rposition(|b| *b != b'\\'));
+    name.zip(end).is_some_and(|(name, end)| name[..=end].ends_with(DOMAIN))
 }
 
 impl Part {
-    fn line(&mut self, line: u64, bytes: &[u8]) {
+    fn all(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            self.line(&rest[..end]);
+            rest = rest.get(end + 1..).unwrap_or_default();
+        }
+    }
+
+    fn line(&mut self, bytes: &[u8]) {
+        self.lines += 1;
         if bytes.trim_ascii().is_empty() {
             return;
         }
-        let tally = &mut self.tally;
-        let opened = envelope::open(bytes, &mut |event| tally.add(event));
+        let line = self.lines;
+        let opened = envelope::open(bytes, &mut |event| self.add(event));
         self.counts.note(opened, line);
     }
 
     /// Only the lines with a mark, and the first of each block to know the time.
-    fn marked(&mut self, bytes: &[u8], finder: &Finder<'_>) {
-        let first = memchr::memchr(b'\n', bytes).map_or(bytes, |end| &bytes[..end]);
-        let tally = &mut self.tally;
-        envelope::open(first, &mut |event| tally.glance(event));
+    fn marked(&mut self, text: &[u8], finder: &Finder<'_>) {
+        let first = memchr::memchr(b'\n', text).map_or(text, |end| &text[..end]);
+        envelope::open(first, &mut |event| self.glance(event));
         let mut from = 0;
-        while let Some(at) = bytes.get(from..).and_then(|rest| finder.find(rest)).map(|at| at + from) {
-            from = at + PREFIX.len();
-            if !is_mark(&bytes[from..]) {
+        while let Some(at) = text.get(from..).and_then(|rest| finder.find(rest)).map(|at| at + from) {
+            from = at + CLUE.len();
+            if !ends_in_mark(&text[..at]) {
                 continue;
             }
-            let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |at| at + 1);
-            let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |offset| at + offset);
-            let opened = envelope::open(&bytes[start..end], &mut |event| {
+            let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |at| at + 1);
+            let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |offset| at + offset);
+            let opened = envelope::open(&text[start..end], &mut |event| {
                 // A list has its unmarked ones beside it, and what is not asked for is not judged.
                 if event.is_marked() {
-                    tally.add(event);
+                    self.add(event);
                 }
             });
             self.counts.note(opened, 0);
@@ -133,24 +122,25 @@ impl Part {
 
 impl Whole {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { total: Tally::new(bounds), seen: Seen::new(), files: Vec::new() }
+        Self { tally: Tally::new(bounds), files: Vec::new() }
     }
 
-    /// Adds the next block, of this file.
-    pub(super) fn merge(&mut self, file: usize, part: Part) {
+    /// Enters the next block, of this file, and empties the part that held it.
+    pub(super) fn enter(&mut self, file: usize, part: &mut Part) {
         if self.files.len() <= file {
-            self.files.resize(file + 1, Default::default());
+            self.files.resize(file + 1, Known::default());
         }
-        self.total.merge(part.tally, &mut self.seen);
-        let (sums, counts) = &mut self.files[file];
-        sums.merge(&std::mem::take(&mut self.total.sums));
-        counts.unknown = join(counts.unknown, part.counts.unknown);
-        counts.broken = join(counts.broken, part.counts.broken);
+        let known = &mut self.files[file];
+        known.sums.merge(&self.tally.enter(part));
+        let counts = part.counts.behind(known.lines);
+        known.counts.merge(counts);
+        known.lines += part.lines;
+        part.clear();
     }
 
     /// What can be said of one file.
     pub(super) fn source(&self, file: usize, name: &str, outcome: File, quick: bool) -> Source {
-        let (sums, counts) = self.files.get(file).cloned().unwrap_or_default();
+        let Known { sums, counts, .. } = self.files.get(file).cloned().unwrap_or_default();
         let mut gaps: Vec<Missing> = Vec::new();
         if quick {
             gaps.push(missing("quick", ""));
@@ -182,22 +172,6 @@ impl Whole {
     }
 
     pub(super) fn finish(self, facts: &mut Facts) {
-        self.total.finish(facts);
+        self.tally.finish(facts);
     }
-}
-
-impl Counts {
-    fn note(&mut self, opened: Opened, line: u64) {
-        self.unknown = join(self.unknown, (opened.unknown, line));
-        self.broken = join(self.broken, (opened.broken, line));
-    }
-}
-
-/// Sum of the counts, and the first of the lines.
-fn join(one: (u64, u64), two: (u64, u64)) -> (u64, u64) {
-    let line = match (one, two) {
-        ((0, _), (_, line)) | ((_, line), (0, _)) => line,
-        ((_, a), (_, b)) => a.min(b),
-    };
-    (one.0 + two.0, line)
 }

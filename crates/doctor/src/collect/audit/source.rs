@@ -9,12 +9,13 @@ use std::path::Path;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Whole records, each ended by a line feed.
+#[derive(Default)]
 pub(super) struct Block {
     /// Longer than the text: buffers are used again, and cleared once only.
-    pub(super) buffer: Vec<u8>,
+    buffer: Vec<u8>,
     end: usize,
-    /// Line of the first record, from 1; in a document, its number.
-    pub(super) line: u64,
+    /// Lines right before it that were passed over for being too long.
+    pub(super) passed: u64,
 }
 
 impl Block {
@@ -22,10 +23,23 @@ impl Block {
     pub(super) fn text(&self) -> &[u8] {
         self.buffer.get(..self.end).unwrap_or_default()
     }
+
+    /// Empty again, with the room it had, unless that was for something out of the ordinary.
+    pub(super) fn clear(&mut self) {
+        if self.buffer.capacity() > 2 * BLOCK_BYTES {
+            self.buffer = Vec::new();
+        }
+        (self.end, self.passed) = (0, 0);
+    }
 }
 
-/// Where a source takes an empty buffer from.
-pub(super) type Spare<'a> = &'a mut dyn FnMut() -> Vec<u8>;
+/// What became of one file, apart from its records.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    pub(super) error: Option<String>,
+    pub(super) too_long: u64,
+    pub(super) broken_off: Option<String>,
+}
 
 /// Reads blocks.
 pub(super) struct Source {
@@ -33,7 +47,6 @@ pub(super) struct Source {
     /// What was read and not handed out: the first `end` bytes.
     buffer: Vec<u8>,
     end: usize,
-    line: u64,
     splitter: Option<Splitter>,
     ended: bool,
     /// Records that were too long.
@@ -68,7 +81,6 @@ impl Source {
             input,
             buffer: Vec::new(),
             end: 0,
-            line: 1,
             splitter: None,
             ended: false,
             too_long: 0,
@@ -82,75 +94,58 @@ impl Source {
         Ok(source)
     }
 
-    /// The next block; none at the end.
-    pub(super) fn next(&mut self, spare: Spare<'_>) -> Option<Block> {
-        loop {
-            if self.end == 0 && !self.ended {
-                self.fill();
+    /// Puts the next records into an empty block; false at the end.
+    pub(super) fn next(&mut self, block: &mut Block) -> bool {
+        match self.splitter.take() {
+            Some(mut splitter) => {
+                self.next_of_document(&mut splitter, block);
+                self.splitter = Some(splitter);
             }
-            if self.end == 0 {
-                return None;
-            }
-            let block =
-                if self.splitter.is_some() { self.next_of_document(spare) } else { self.next_lines(spare) };
-            if let Some(block) = block {
-                return Some(block);
-            }
+            None => self.next_lines(block),
         }
+        block.end > 0
     }
 
-    fn next_lines(&mut self, spare: Spare<'_>) -> Option<Block> {
-        let end = match memchr::memrchr(b'\n', self.rest()) {
-            Some(at) => at + 1,
-            None if self.ended => self.end,
-            None if self.end > MAX_RECORD_BYTES => {
-                self.skip_line();
-                return None;
-            }
-            None => {
-                self.fill();
-                return None;
+    fn next_lines(&mut self, block: &mut Block) {
+        let end = loop {
+            match memchr::memrchr(b'\n', self.rest()) {
+                Some(at) => break at + 1,
+                None if self.ended => break self.end,
+                None if self.end > MAX_RECORD_BYTES => {
+                    self.skip_line();
+                    block.passed += 1;
+                }
+                None => self.fill(),
             }
         };
-        let mut next = spare();
+        // The records are handed out where they lie; the block's own buffer takes over what comes behind them.
         let after = self.rest().get(end..).unwrap_or_default();
-        if next.len() < after.len() {
-            next.resize(after.len().max(BLOCK_BYTES), 0);
+        if block.buffer.len() < after.len() {
+            block.buffer.resize(after.len().max(BLOCK_BYTES), 0);
         }
-        next[..after.len()].copy_from_slice(after);
-        self.end = after.len();
-        let block = Block { line: self.line, buffer: std::mem::replace(&mut self.buffer, next), end };
-        self.line += memchr::memchr_iter(b'\n', block.text()).count() as u64;
-        if !self.ended {
-            self.fill();
-        }
-        Some(block)
+        block.buffer[..after.len()].copy_from_slice(after);
+        (block.end, self.end) = (end, after.len());
+        std::mem::swap(&mut block.buffer, &mut self.buffer);
     }
 
-    /// Reads on until a record ends; the last block may be empty.
-    fn next_of_document(&mut self, spare: Spare<'_>) -> Option<Block> {
-        let mut splitter = self.splitter.take()?;
-        let line = splitter.records + 1;
-        let mut buffer = spare();
-        buffer.clear();
+    /// Reads on until a record ends.
+    fn next_of_document(&mut self, splitter: &mut Splitter, block: &mut Block) {
+        block.buffer.clear();
         loop {
-            splitter.feed(self.rest(), &mut buffer);
+            splitter.feed(self.rest(), &mut block.buffer);
             self.end = 0;
-            if !buffer.is_empty() || self.ended {
+            if !block.buffer.is_empty() || self.ended {
                 break;
             }
             self.fill();
         }
         self.too_long = splitter.too_long;
-        self.splitter = Some(splitter);
-        let end = buffer.len();
-        Some(Block { buffer, end, line })
+        block.end = block.buffer.len();
     }
 
     /// Passes over the rest of a line that is too long.
     fn skip_line(&mut self) {
         self.too_long += 1;
-        self.line += 1;
         loop {
             self.end = 0;
             self.fill();
