@@ -22,6 +22,18 @@ pub struct Report {
     pub workloads: Vec<Workload>,
     /// What was found, the worst first.
     pub findings: Vec<Finding>,
+    /// What there was no room for; the verdict counts it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<Omitted>,
+}
+
+/// What a very long report does not list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Omitted {
+    /// Workloads.
+    pub workloads: usize,
+    /// Findings.
+    pub findings: usize,
 }
 
 /// The answer.

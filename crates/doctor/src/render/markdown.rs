@@ -2,10 +2,10 @@
 
 use super::rows;
 use super::table::{gaps, origin, printable, seen, summary, told};
-use super::{colon, named, plain};
+use super::{colon, named, omitted, plain};
 use crate::knowledge::texts::{Lang, word};
 use crate::report::{Finding, Report, Workload};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// The whole report.
@@ -27,8 +27,8 @@ pub fn split(report: &Report, by: &str, lang: Lang) -> BTreeMap<String, String> 
     }
     let mut tickets = BTreeMap::new();
     for (team, list) in teams {
-        let ids: Vec<&String> = list.iter().flat_map(|row| &row.findings).collect();
-        let own: Vec<&Finding> = report.findings.iter().filter(|f| ids.contains(&&f.id)).collect();
+        let ids: BTreeSet<&String> = list.iter().flat_map(|row| &row.findings).collect();
+        let own: Vec<&Finding> = report.findings.iter().filter(|f| ids.contains(&f.id)).collect();
         if own.is_empty() {
             continue;
         }
@@ -49,6 +49,9 @@ fn coverage(out: &mut String, report: &Report, lang: Lang) {
         for line in told(source, report, lang).into_iter().chain(gaps(source, lang)) {
             let _ = writeln!(out, "  - {}", cell(&line));
         }
+    }
+    if let Some(line) = omitted(report, lang) {
+        let _ = writeln!(out, "- {}", cell(&line));
     }
 }
 

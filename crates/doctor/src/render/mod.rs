@@ -38,3 +38,10 @@ fn plain<T: serde::Serialize>(value: &T) -> String {
 fn gap(id: &str, detail: &str, lang: Lang) -> String {
     fill(word(id, lang), &[("detail", detail)])
 }
+
+/// What the report does not list, in words.
+fn omitted(report: &Report, lang: Lang) -> Option<String> {
+    let omitted = report.omitted?;
+    let [workloads, findings] = [omitted.workloads, omitted.findings].map(|count| count.to_string());
+    Some(fill(word("omitted", lang), &[("workloads", &workloads), ("findings", &findings)]))
+}

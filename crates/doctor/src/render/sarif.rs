@@ -1,6 +1,6 @@
 //! SARIF 2.1.0 (OASIS), for code scanning dashboards: one run, a rule for each id of a finding, a result for each finding.
 
-use super::{gap, plain};
+use super::{gap, omitted, plain};
 use crate::knowledge::texts::{self, Lang};
 use crate::report::{Report, Severity};
 use crate::rules::{cluster, table};
@@ -19,6 +19,8 @@ pub fn sarif(report: &Report, lang: Lang) -> String {
             })
         })
         .collect();
+    let omitted = omitted(report, lang).map(|text| json!({"level": "note", "message": {"text": text}}));
+    let notes: Vec<Value> = notes.into_iter().chain(omitted).collect();
     let read = report.coverage.iter().all(|source| source.error.is_none());
     let tag = match lang {
         Lang::En => "en",

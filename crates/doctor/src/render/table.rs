@@ -1,7 +1,7 @@
 //! For a terminal.
 
 use super::rows::rows;
-use super::{colon, gap, named, plain};
+use super::{colon, gap, named, omitted, plain};
 use crate::knowledge::texts::{Lang, fill, word};
 use crate::report::{Coverage, DeadlineKind, Finding, Report, Workload};
 use std::fmt::Write;
@@ -47,6 +47,9 @@ pub fn table(report: &Report, lang: Lang) -> String {
         for line in told(source, report, lang).into_iter().chain(gaps(source, lang)) {
             let _ = writeln!(out, "    - {line}");
         }
+    }
+    if let Some(line) = omitted(report, lang) {
+        let _ = writeln!(out, "  {line}");
     }
     let _ = writeln!(out, "\n{}{}", word("workloads", lang), colon(lang).trim_end());
     if report.workloads.is_empty() {

@@ -9,12 +9,15 @@ use super::finding::{is_provider, of_case, of_cluster};
 use super::names::{Kind, Names};
 use super::outlook::{Index, Outlook, outlook};
 use super::table::{RULES, self_heals};
-use super::verdict::{Part, verdict};
+use super::verdict::{Judged, Part, verdict};
 use crate::facts::Facts;
 use crate::knowledge::Knowledge;
-use crate::report::{ClientRow, Coverage, DeadlineKind, Finding, Report, State, Workload};
+use crate::limits::MAX_LISTED;
+use crate::report::{ClientRow, Coverage, DeadlineKind, Finding, Omitted, Report, Severity, State, Workload};
 use jeton_core::time::UnixTime;
 use std::collections::BTreeSet;
+
+const NOTHING: Omitted = Omitted { workloads: 0, findings: 0 };
 
 /// Makes the report of one cluster.
 pub fn report(facts: &Facts, knowledge: &Knowledge, settings: &Settings) -> Report {
@@ -23,25 +26,33 @@ pub fn report(facts: &Facts, knowledge: &Knowledge, settings: &Settings) -> Repo
 
 /// Makes one report of several clusters; each has its facts, so that no name of one is taken for that of another.
 pub fn reports(facts: &[Facts], knowledge: &Knowledge, settings: &Settings) -> Report {
+    reports_of(facts, knowledge, settings, MAX_LISTED)
+}
+
+/// The report with room for so many workloads.
+fn reports_of(facts: &[Facts], knowledge: &Knowledge, settings: &Settings, room: usize) -> Report {
     let parts: Vec<Part<'_>> = facts.iter().map(|facts| judge(facts, knowledge, settings)).collect();
     let several = facts.iter().map(Facts::name).collect::<BTreeSet<_>>().len() > 1;
     let mut names = Names::new(settings.redact, knowledge).with_clusters(several);
     let coverage: Vec<Coverage> = facts.iter().flat_map(|facts| coverage(facts, &mut names)).collect();
     let clusters = facts.iter().flat_map(|facts| clusters(facts, &mut names)).collect();
-    let mut rows: Vec<&(Case<'_>, Outlook)> = parts.iter().flat_map(|part| &part.judged).collect();
+    let mut rows: Vec<&Judged<'_>> = parts.iter().flat_map(|part| &part.judged).collect();
     rows.sort_by(|(a, x), (b, y)| order(a, x).cmp(&order(b, y)));
     let mut findings = Vec::new();
-    let workloads = rows
-        .iter()
+    let (listed, mut omitted) = listed(rows, room);
+    let workloads = listed
+        .into_iter()
         .map(|(case, outlook)| workload(case, outlook, (knowledge, settings), &mut names, &mut findings))
         .collect();
     for rule in cluster::RULES {
-        for part in &parts {
+        let hits = parts.iter().flat_map(|part| {
             let hits = (rule.check)(part.facts, &part.lost, knowledge);
-            let told = hits.iter().map(|hit| (part.facts.name(), hit));
-            findings
-                .extend(told.map(|hit| of_cluster((rule.id, rule.severity), hit, settings.lang, &mut names)));
-        }
+            hits.into_iter().map(|hit| (part.facts.name(), hit))
+        });
+        let hits: Vec<_> = hits.collect();
+        let told = hits.iter().take(room).map(|(cluster, hit)| (*cluster, hit));
+        findings.extend(told.map(|hit| of_cluster((rule.id, rule.severity), hit, settings.lang, &mut names)));
+        omitted.findings += hits.len().saturating_sub(room);
     }
     // A stable sort: among equals the order of the workloads, which is by deadline.
     findings.sort_by_key(|finding| finding.severity);
@@ -54,6 +65,7 @@ pub fn reports(facts: &[Facts], knowledge: &Knowledge, settings: &Settings) -> R
         clusters,
         workloads,
         findings,
+        omitted: (omitted != NOTHING).then_some(omitted),
     }
 }
 
@@ -65,6 +77,24 @@ fn judge<'f>(facts: &'f Facts, knowledge: &'f Knowledge, settings: &Settings) ->
         (case, outlook)
     });
     Part { facts, judged: judged.collect(), lost, outdated: addons::outdated(facts, knowledge) }
+}
+
+/// Those there is room for, the ones with the worst findings, in the order they came in.
+fn listed<'j, 'f>(judged: Vec<&'j Judged<'f>>, room: usize) -> (Vec<&'j Judged<'f>>, Omitted) {
+    let Some(surplus) = judged.len().checked_sub(room).filter(|surplus| *surplus > 0) else {
+        return (judged, NOTHING);
+    };
+    let held = |at: usize| {
+        let (case, outlook) = judged[at];
+        RULES.iter().filter(move |rule| (rule.check)(case, outlook))
+    };
+    let worst = |at: &usize| held(*at).map(|rule| rule.severity).min().unwrap_or(Severity::Info);
+    let mut places: Vec<usize> = (0..judged.len()).collect();
+    places.sort_by_cached_key(worst);
+    let rest = places.split_off(room);
+    places.sort_unstable();
+    let findings = rest.iter().map(|at| held(*at).count()).sum();
+    (places.iter().map(|at| judged[*at]).collect(), Omitted { workloads: surplus, findings })
 }
 
 fn order<'a>(case: &'a Case<'_>, outlook: &'a Outlook) -> impl Ord + 'a {
@@ -122,4 +152,50 @@ fn container(case: &Case<'_>) -> Option<String> {
     let own = tokens.filter(|token| !case.seen || token.kind.is_projected() != case.legacy);
     let names: BTreeSet<&str> = own.map(|token| token.container.as_str()).collect();
     if names.len() == 1 { names.into_iter().next().map(str::to_owned) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Account, Stale, Use};
+
+    /// Every fifth workload is stale, the rest was not seen long enough.
+    fn facts(count: i64) -> Facts {
+        let at = UnixTime::from_seconds(1_795_478_400);
+        let one = |number: i64| Use {
+            account: Account { namespace: "a".to_owned(), name: format!("w{number:04}") },
+            pod: Some((format!("w{number}-0"), format!("uid-{number}"))),
+            first: Some(at),
+            last: Some(at),
+            stale: (number % 5 == 4).then_some(Stale {
+                first: at,
+                last: at.plus_seconds(3600),
+                warn_after: at.plus_seconds(-number),
+            }),
+            uses: 1,
+            ..Use::default()
+        };
+        Facts { uses: (0..count).map(one).collect(), ..Facts::default() }
+    }
+
+    #[test]
+    fn a_long_report_lists_the_worst_and_counts_the_rest() {
+        let facts = [facts(50)];
+        let settings = Settings::new(UnixTime::from_seconds(1_795_500_000));
+        let knowledge = Knowledge::built_in().unwrap();
+        let whole = reports_of(&facts, &knowledge, &settings, 50);
+        assert_eq!((whole.workloads.len(), whole.findings.len(), whole.omitted), (50, 10, None));
+        for room in [0, 4, 10, 30] {
+            let short = reports_of(&facts, &knowledge, &settings, room);
+            let findings = room.min(10);
+            let omitted = Omitted { workloads: 50 - room, findings: 10 - findings };
+            assert_eq!(short.omitted, Some(omitted));
+            assert_eq!((short.workloads.len(), short.findings.len()), (room, findings));
+            assert_eq!(short.verdict.will_fail, whole.verdict.will_fail);
+            assert_eq!(short.verdict.unknown, whole.verdict.unknown);
+            let name = |row: &Workload| row.service_account.clone();
+            let first: Vec<String> = whole.workloads.iter().take(room).map(name).collect();
+            assert_eq!(short.workloads.iter().map(name).collect::<Vec<_>>(), first);
+        }
+    }
 }

@@ -3,24 +3,26 @@
 use crate::facts::{Account, Facts, Pod, Refusal, Use};
 use crate::knowledge::{Client, Knowledge};
 use crate::report::Confidence;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Seconds after its last accepted request in which a refusal is surely of the same client.
 const SURE_SECONDS: i64 = 2 * 3600;
 
-/// Everything known of one row.
+/// Everything known of one row. There may be as many as there are uses, so it borrows what it can.
 #[derive(Debug)]
 pub struct Case<'f> {
     /// Cluster, where it was told or asked.
     pub cluster: Option<&'f str>,
     /// Account.
-    pub account: Account,
+    pub account: Cow<'f, Account>,
     /// `kind/name`, or empty.
     pub owner: String,
     /// As it was sent.
-    pub user_agent: String,
+    pub user_agent: &'f str,
     /// What is known of it.
-    pub client: Client,
+    pub client: Rc<Client>,
     /// Whether any request was seen.
     pub seen: bool,
     /// Uses.
@@ -30,7 +32,7 @@ pub struct Case<'f> {
     /// Pods, where a cluster was asked.
     pub pods: Vec<&'f Pod>,
     /// Names of pods, from any source.
-    pub pod_names: BTreeSet<String>,
+    pub pod_names: BTreeSet<&'f str>,
     /// Only token of a Secret.
     pub legacy: bool,
 }
@@ -38,18 +40,21 @@ pub struct Case<'f> {
 /// Sorts facts into cases, and gives back the refusals that belong to none.
 pub fn cases<'f>(facts: &'f Facts, knowledge: &Knowledge) -> (Vec<Case<'f>>, Vec<&'f Refusal>) {
     let known = Known::new(facts);
-    let mut found: BTreeMap<(Account, String, String, bool), Case<'f>> = BTreeMap::new();
+    let mut clients: BTreeMap<&str, Rc<Client>> = BTreeMap::new();
+    let mut found: BTreeMap<(&Account, String, &str, bool), Case<'f>> = BTreeMap::new();
     for one in &facts.uses {
         let pod = known.pod(one);
         let guess = || one.pod.as_ref().map(|(name, _)| known.owner(one, owner_of(name))).unwrap_or_default();
         let owner = pod.map_or_else(guess, |pod| pod.owner.clone());
-        let key = (one.account.clone(), owner.clone(), one.user_agent.clone(), one.legacy.is_some());
+        let agent = one.user_agent.as_str();
+        let client = clients.entry(agent).or_insert_with(|| Rc::new(knowledge.client(agent)));
+        let key = (&one.account, owner.clone(), agent, one.legacy.is_some());
         let case = found.entry(key).or_insert_with(|| Case {
             cluster: facts.name(),
-            account: one.account.clone(),
+            account: Cow::Borrowed(&one.account),
             owner,
-            user_agent: one.user_agent.clone(),
-            client: knowledge.client(&one.user_agent),
+            user_agent: agent,
+            client: client.clone(),
             seen: true,
             uses: Vec::new(),
             refused: Vec::new(),
@@ -58,7 +63,7 @@ pub fn cases<'f>(facts: &'f Facts, knowledge: &Knowledge) -> (Vec<Case<'f>>, Vec
             legacy: one.legacy.is_some(),
         });
         case.uses.push(one);
-        case.pod_names.extend(one.pod.iter().map(|(name, _)| name.clone()));
+        case.pod_names.extend(one.pod.iter().map(|(name, _)| name.as_str()));
         if let Some(pod) = pod
             && !case.pods.iter().any(|known| known.uid == pod.uid)
         {
@@ -91,7 +96,7 @@ fn by_address<'f>(
     let sure = if started.is_some() { Confidence::Medium } else { Confidence::Low };
     let account = Account { namespace: pod.namespace.clone(), name: pod.account.clone() };
     let same = |case: &&mut Case<'_>| {
-        case.account == account && case.owner == pod.owner && case.user_agent == refusal.user_agent
+        *case.account == account && case.owner == pod.owner && case.user_agent == refusal.user_agent
     };
     if let Some(case) = cases.iter_mut().find(same) {
         case.refused.push((refusal, sure));
@@ -99,15 +104,15 @@ fn by_address<'f>(
     }
     cases.push(Case {
         cluster: facts.name(),
-        account,
+        account: Cow::Owned(account),
         owner: pod.owner.clone(),
-        user_agent: refusal.user_agent.clone(),
-        client: knowledge.client(&refusal.user_agent),
+        user_agent: &refusal.user_agent,
+        client: Rc::new(knowledge.client(&refusal.user_agent)),
         seen: true,
         uses: Vec::new(),
         refused: vec![(refusal, sure)],
         pods: vec![pod],
-        pod_names: BTreeSet::from([pod.name.clone()]),
+        pod_names: BTreeSet::from([pod.name.as_str()]),
         legacy: false,
     });
     true
@@ -161,19 +166,23 @@ impl<'f> Known<'f> {
 
 /// Gives refusals without a name to the one case that used the same address and client before.
 fn map_back<'f>(facts: &'f Facts, cases: &mut [Case<'f>]) -> Vec<&'f Refusal> {
-    let mut lost = Vec::new();
-    for refusal in &facts.refusals {
-        let fits = |one: &Use| {
-            one.user_agent == refusal.user_agent
-                && one.addresses.contains(&refusal.address)
-                && !gone_before(facts, one, refusal)
-        };
-        let mut owners: Vec<usize> = Vec::new();
-        for (at, case) in cases.iter().enumerate() {
-            if case.uses.iter().any(|one| fits(one)) {
-                owners.push(at);
+    // Cases by client and address: there may be as many as refusals, so nobody looks at all of either for one.
+    let wanted =
+        facts.refusals.iter().map(|one| ((one.user_agent.as_str(), one.address.as_str()), BTreeSet::new()));
+    let mut near: BTreeMap<(&str, &str), BTreeSet<usize>> = wanted.collect();
+    for (at, case) in cases.iter().enumerate() {
+        for address in case.uses.iter().flat_map(|one| &one.addresses) {
+            if let Some(cases) = near.get_mut(&(case.user_agent, address.as_str())) {
+                cases.insert(at);
             }
         }
+    }
+    let mut lost = Vec::new();
+    for refusal in &facts.refusals {
+        let fits = |one: &Use| one.addresses.contains(&refusal.address) && !gone_before(facts, one, refusal);
+        let near = near.get(&(refusal.user_agent.as_str(), refusal.address.as_str())).into_iter().flatten();
+        let owners: Vec<usize> =
+            near.copied().filter(|at| cases[*at].uses.iter().any(|one| fits(one))).take(2).collect();
         let [one] = owners.as_slice() else {
             lost.push(refusal);
             continue;
@@ -209,8 +218,12 @@ fn unseen<'f>(facts: &'f Facts, cases: &mut Vec<Case<'f>>) {
     let known: BTreeSet<String> = cases.iter().flat_map(|c| &c.pods).map(|pod| pod.uid.clone()).collect();
     let mut alike: BTreeMap<(Account, String, bool), Vec<usize>> = BTreeMap::new();
     for (at, case) in cases.iter().enumerate().filter(|(_, case)| !case.owner.is_empty()) {
-        alike.entry((case.account.clone(), case.owner.clone(), case.legacy)).or_default().push(at);
+        alike
+            .entry((case.account.clone().into_owned(), case.owner.clone(), case.legacy))
+            .or_default()
+            .push(at);
     }
+    let nobody = Rc::new(Client::unknown());
     let mut found: BTreeMap<(Account, String), Case<'f>> = BTreeMap::new();
     for pod in facts.clusters.iter().flat_map(|c| &c.pods) {
         if known.contains(pod.uid.as_str()) || pod.tokens.is_empty() {
@@ -221,17 +234,17 @@ fn unseen<'f>(facts: &'f Facts, cases: &mut Vec<Case<'f>>) {
         let legacy = pod.tokens.iter().all(|token| !token.kind.is_projected());
         if let Some(same) = alike.get(&(account.clone(), pod.owner.clone(), legacy)) {
             for at in same {
-                cases[*at].pod_names.insert(pod.name.clone());
+                cases[*at].pod_names.insert(&pod.name);
                 cases[*at].pods.push(pod);
             }
             continue;
         }
         let case = found.entry((account.clone(), pod.owner.clone())).or_insert_with(|| Case {
             cluster: facts.name(),
-            account,
+            account: Cow::Owned(account),
             owner: pod.owner.clone(),
-            user_agent: String::new(),
-            client: Client::unknown(),
+            user_agent: "",
+            client: nobody.clone(),
             seen: false,
             uses: Vec::new(),
             refused: Vec::new(),
@@ -239,7 +252,7 @@ fn unseen<'f>(facts: &'f Facts, cases: &mut Vec<Case<'f>>) {
             pod_names: BTreeSet::new(),
             legacy: false,
         });
-        case.pod_names.insert(pod.name.clone());
+        case.pod_names.insert(&pod.name);
         case.pods.push(pod);
     }
     cases.extend(found.into_values());

@@ -13,7 +13,8 @@ use crate::knowledge::reload::Reload;
 use crate::report::{Confidence, DeadlineKind, State};
 use jeton_core::limits::{INJECTED_LIFETIME_SECONDS, LEEWAY_SECONDS};
 use jeton_core::time::UnixTime;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 /// Seconds that a refresh may be late: readers that look every 300 s, and the kubelet's sync.
 const GRACE_SECONDS: i64 = 600;
@@ -45,17 +46,21 @@ pub struct Outlook {
 /// Namespace and name of an account, and a node.
 type Place<'f> = (&'f str, &'f str, &'f str);
 
+/// For look-ups alone: nothing depends on its order.
+type Table<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+
 /// What is known across all cases.
 #[allow(missing_debug_implementations)] // facts have their own
 pub struct Index<'f> {
     facts: &'f Facts,
-    issues: BTreeMap<&'f str, &'f Issue>,
+    issues: Table<&'f str, &'f Issue>,
     /// When tokens were handed out for a pod, by its uid.
-    issued_for: BTreeMap<&'f str, Vec<UnixTime>>,
+    issued_for: Table<&'f str, Vec<UnixTime>>,
     /// When tokens were handed out for an account on a node, where the log does not tell the pod.
-    issued_on: BTreeMap<Place<'f>, Vec<UnixTime>>,
-    by_pod: BTreeMap<&'f str, Vec<&'f Use>>,
-    pods_of: BTreeMap<Place<'f>, BTreeSet<&'f str>>,
+    issued_on: Table<Place<'f>, Vec<UnixTime>>,
+    by_pod: Table<&'f str, Vec<&'f Use>>,
+    /// The pod of an account on a node, by its uid; none when there are several.
+    only_pod: Table<Place<'f>, Option<&'f str>>,
     /// The extension is on: an annotation was seen.
     pub extension_seen: bool,
 }
@@ -64,8 +69,8 @@ impl<'f> Index<'f> {
     /// Sorts facts for look-ups.
     pub fn new(facts: &'f Facts) -> Self {
         let issues = facts.issues.iter().map(|issue| (issue.credential.as_str(), issue)).collect();
-        let mut issued_for: BTreeMap<&str, Vec<UnixTime>> = BTreeMap::new();
-        let mut issued_on: BTreeMap<Place<'_>, Vec<UnixTime>> = BTreeMap::new();
+        let mut issued_for: Table<&str, Vec<UnixTime>> = Table::default();
+        let mut issued_on: Table<Place<'_>, Vec<UnixTime>> = Table::default();
         for issue in &facts.issues {
             if let Some(uid) = &issue.pod_uid {
                 issued_for.entry(uid).or_default().push(issue.at);
@@ -74,18 +79,19 @@ impl<'f> Index<'f> {
                 issued_on.entry(place).or_default().push(issue.at);
             }
         }
-        let mut by_pod: BTreeMap<&str, Vec<&Use>> = BTreeMap::new();
-        let mut pods_of: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
+        let mut by_pod: Table<&str, Vec<&Use>> = Table::default();
+        let mut only_pod: Table<_, Option<&str>> = Table::default();
         for one in &facts.uses {
             let Some((_, uid)) = &one.pod else { continue };
             by_pod.entry(uid).or_default().push(one);
             if let Some(node) = &one.node {
                 let key = (one.account.namespace.as_str(), one.account.name.as_str(), node.as_str());
-                pods_of.entry(key).or_default().insert(uid);
+                let only = only_pod.entry(key).or_insert(Some(uid));
+                *only = only.filter(|known| known == uid);
             }
         }
         let extension_seen = facts.uses.iter().any(|one| one.stale.is_some());
-        Self { facts, issues, issued_for, issued_on, by_pod, pods_of, extension_seen }
+        Self { facts, issues, issued_for, issued_on, by_pod, only_pod, extension_seen }
     }
 
     fn issue(&self, one: &Use) -> Option<&'f Issue> {
@@ -117,7 +123,7 @@ impl<'f> Index<'f> {
         });
         let node = one.node.as_deref().unwrap_or("");
         let key = (one.account.namespace.as_str(), one.account.name.as_str(), node);
-        let alone = !node.is_empty() && self.pods_of.get(&key).is_some_and(|pods| pods.len() == 1);
+        let alone = !node.is_empty() && self.only_pod.get(&key).is_some_and(Option::is_some);
         let for_pod = self.issued_for.get(uid.as_str()).into_iter().flatten();
         let on_node = self.issued_on.get(&key).filter(|_| alone).into_iter().flatten();
         for_pod.chain(on_node).copied().filter(|at| *at > own).chain(used).min()

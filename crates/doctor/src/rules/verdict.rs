@@ -23,11 +23,14 @@ const HARMLESS: [&str; 6] = [
     "extension-unknown",
 ];
 
+/// A case and what will become of it.
+pub(super) type Judged<'f> = (Case<'f>, Outlook);
+
 /// One cluster, judged.
 pub(super) struct Part<'f> {
     pub(super) facts: &'f Facts,
     /// Its workloads.
-    pub(super) judged: Vec<(Case<'f>, Outlook)>,
+    pub(super) judged: Vec<Judged<'f>>,
     /// Refusals that belong to none of them.
     pub(super) lost: Vec<&'f Refusal>,
     /// Add-ons of versions that never re-read.

@@ -16,7 +16,7 @@ pub(crate) fn run(args: &Audit) -> Result<ExitCode, Failure> {
     let mut parts = Parts::none();
     parts.read_logs(("", &args.files, true), args.quick, args.threads)?;
     parts.read_addons(&args.addons)?;
-    output::finish(&parts.into_facts(), &args.common, clock().now())
+    output::finish(parts.into_facts(), &args.common, clock().now())
 }
 
 /// Reads audit logs, with a progress bar on a terminal.
@@ -43,7 +43,7 @@ const DEMO: &[u8] = include_bytes!("../../../../doctor/knowledge/demo.jsonl");
 pub(crate) fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     let mut facts = Facts::default();
     read_bytes("demo", DEMO, &mut facts);
-    output::finish(&[facts], &args.common, clock().now())
+    output::finish(vec![facts], &args.common, clock().now())
 }
 
 /// Progress on a terminal: bytes of text, and of how many where the files are plain.

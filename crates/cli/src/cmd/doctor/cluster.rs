@@ -38,7 +38,7 @@ pub(super) fn run(args: &ClusterArgs) -> Result<ExitCode, Failure> {
     let mut parts = Parts::of(facts);
     parts.read_logs(("--audit-log", &args.audit_log, false), false, None)?;
     parts.read_addons(&args.addons)?;
-    output::finish(&parts.into_facts(), &args.common, process::clock().now())
+    output::finish(parts.into_facts(), &args.common, process::clock().now())
 }
 
 /// `doctor rbac`.

@@ -18,7 +18,7 @@ const FINDINGS: u8 = 1;
 /// A source that `--require` names could not be read.
 const UNREAD: u8 = 2;
 
-pub(crate) fn finish(facts: &[Facts], common: &Common, now: UnixTime) -> Result<ExitCode, Failure> {
+pub(crate) fn finish(facts: Vec<Facts>, common: &Common, now: UnixTime) -> Result<ExitCode, Failure> {
     let knowledge = knowledge(common)?;
     let lang = match common.lang {
         Language::En => Lang::En,
@@ -33,8 +33,10 @@ pub(crate) fn finish(facts: &[Facts], common: &Common, now: UnixTime) -> Result<
         (settings.extended_lifetime, settings.extended_given) = (seconds, true);
     }
     settings.redact = common.redact;
-    let report = reports(facts, &knowledge, &settings);
-    let code = code(facts, &report, common)?;
+    let report = reports(&facts, &knowledge, &settings);
+    let code = code(&facts, &report, common)?;
+    // The text of a long report needs the room.
+    drop(facts);
     if let (Some(by), Some(dir)) = (&common.split_by, &common.split_dir) {
         tickets(&report, by, dir, lang)?;
     }
