@@ -1,38 +1,53 @@
 //! The doctor on an audit log: its quick look against grep, its full one against jq, and the memory it takes.
+//!
+//! Programs take turns, so that whatever else the machine does falls on all of them. With `JETON_BENCH_LOG_GB=10` there is
+//! also a log of ten billion bytes and 100,000 pods, for the memory that it takes.
 
+use super::audit_log::Shape;
 use super::report::{Line, Target, median};
 use crate::server;
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PART: &str = "doctor";
-/// Events of the whole log, about 1 kB each.
-const EVENTS: usize = 300_000;
-/// Events of the part that jq reads.
-const TENTH: usize = EVENTS / 10;
-/// One in so many events has a mark.
-const MARKED: usize = 1000;
-/// Pods, each with a credential an hour.
-const PODS: usize = 2000;
-/// Requests an hour in the log.
-const AN_HOUR: usize = 20_000;
+const MB: u64 = 1_000_000;
+/// Bytes of the log.
+const BYTES: u64 = 300 * MB;
+/// Bytes of the log that jq reads.
+const TENTH: u64 = BYTES / 10;
+/// Who is in it: an hour of log has 20 MB.
+const CLUSTER: Shape = Shape { pods: 2000, rounds: 10 };
+/// Who is in a large log.
+const LARGE_CLUSTER: Shape = Shape { pods: 100_000, rounds: 4 };
+/// Names the size of a large log, in GB.
+const LARGE: &str = "JETON_BENCH_LOG_GB";
 /// How often each program runs; the middle one counts.
-const RUNS: usize = 3;
+const ROUNDS: usize = 5;
 /// How often a program's memory is looked at.
 const LOOK: Duration = Duration::from_millis(2);
 /// The first code that is no finding: misuse.
 const MISUSE: i32 = 64;
 /// What jq is asked for.
 const SELECT: &str = r#"select(.annotations["authentication.k8s.io/stale-token"])"#;
+/// The most memory that any log may take.
+const MOST_MEMORY: Target = Target::Most(256.0);
 
-/// Time and memory of one run.
+/// A program that reads a log.
+struct Reader<'a> {
+    program: &'a Path,
+    flags: &'a [&'a str],
+    log: &'a Path,
+    bytes: u64,
+    one_core: bool,
+}
+
+/// Rate and memory of one run, or of the middle one of several.
 #[derive(Clone, Copy, Debug)]
 struct Run {
-    seconds: f64,
+    mb_a_second: f64,
     peak_mib: f64,
 }
 
@@ -43,151 +58,119 @@ struct Run {
 pub fn run() -> Result<Vec<Line>, Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let (whole, tenth) = (dir.path().join("audit.log"), dir.path().join("tenth.log"));
-    let mib = write(&whole, EVENTS)?;
-    let tenth_mib = write(&tenth, TENTH)?;
-    let jq = measure("jq", &["-c", SELECT], &tenth, true)?.map(|run| tenth_mib / run.seconds);
-    let grep = measure("grep", &["-F", "-c", "stale-token"], &whole, true)?.map(|run| mib / run.seconds);
-    let mut lines = Vec::new();
-    let quick = doctor(&["--quick"], &whole, true)?;
-    let rate = mib / quick.seconds;
-    lines.push(against("audit --quick, against grep -F -c on one core", rate, ("grep", grep), 1.0));
-    lines.push(against("audit --quick, against jq on one core", rate, ("jq", jq), 30.0));
-    lines.push(peak("audit --quick, peak memory", quick));
-    let one = doctor(&[], &whole, true)?;
-    lines.push(against("audit, against jq on one core", mib / one.seconds, ("jq", jq), 6.0));
-    let all = doctor(&[], &whole, false)?;
+    let (bytes, few) = (CLUSTER.write(&whole, BYTES)?, CLUSTER.write(&tenth, TENTH)?);
+    let jeton = server::program();
+    let reader = |program, flags, one_core| Reader { program, flags, log: &whole, bytes, one_core };
+    let jq = Reader { log: &tenth, bytes: few, ..reader(Path::new("jq"), &["-c", SELECT], true) };
+    let [grep, jq, quick, one, all] = in_turn(&[
+        reader(Path::new("grep"), &["-F", "-c", "stale-token"], true),
+        jq,
+        reader(&jeton, &["doctor", "audit", "-o", "json", "--quick"], true),
+        reader(&jeton, &["doctor", "audit", "-o", "json"], true),
+        reader(&jeton, &["doctor", "audit", "-o", "json"], false),
+    ])?;
+    let (Some(quick), Some(one), Some(all)) = (quick, one, all) else {
+        return Err(format!("{} is not there", jeton.display()).into());
+    };
     let cores = std::thread::available_parallelism()?;
-    let what = format!("audit on {cores} cores, against one");
-    lines.push(Line::ratio(
-        PART,
-        &what,
-        (mib / all.seconds, "MiB/s"),
-        one.seconds / all.seconds,
-        Target::None,
-    ));
-    lines.push(peak("audit on all cores, peak memory", all));
+    let mut lines = vec![
+        against("audit --quick, against grep -F -c on one core", quick, ("grep", grep), Target::Least(1.0)),
+        against("audit --quick, against jq on one core", quick, ("jq", jq), Target::Least(30.0)),
+        peak("audit --quick, peak memory", quick),
+        against("audit, against jq on one core", one, ("jq", jq), Target::Least(6.0)),
+        against(&format!("audit on {cores} cores, against one"), all, ("jeton", Some(one)), Target::None),
+        peak("audit on all cores, peak memory", all),
+    ];
+    if let Some(text) = std::env::var_os(LARGE) {
+        let gigabytes: Option<u64> = text.to_str().and_then(|text| text.parse().ok());
+        let gigabytes = gigabytes.ok_or(format!("{LARGE} is a whole number of GB"))?;
+        lines.extend(large(&jeton, &whole, gigabytes * 1000 * MB)?);
+    }
     Ok(lines)
 }
 
-fn against(what: &str, rate: f64, (program, other): (&str, Option<f64>), least: f64) -> Line {
+/// A log of any size, read once by each look.
+fn large(jeton: &Path, log: &Path, bytes: u64) -> Result<Vec<Line>, Box<dyn Error>> {
+    let bytes = LARGE_CLUSTER.write(log, bytes)?;
+    let mut lines = Vec::new();
+    for (look, flags) in
+        [("", &["doctor", "audit", "-o", "json"][..]), (" --quick", &["doctor", "audit", "--quick"])]
+    {
+        let Some(run) = (Reader { program: jeton, flags, log, bytes, one_core: false }).once()? else {
+            continue;
+        };
+        let what = format!("audit{look} of {} MB and {} pods", bytes / MB, LARGE_CLUSTER.pods);
+        lines.push(Line::figure(PART, &what, run.mb_a_second, "MB/s", Target::None));
+        lines.push(peak(&format!("{what}, peak memory"), run));
+    }
+    Ok(lines)
+}
+
+fn against(what: &str, run: Run, (program, other): (&str, Option<Run>), target: Target) -> Line {
+    let rate = run.mb_a_second;
     match other {
-        Some(other) => Line::ratio(PART, what, (rate, "MiB/s"), rate / other, Target::Least(least)),
+        Some(other) => Line::ratio(PART, what, (rate, "MB/s"), rate / other.mb_a_second, target),
         None => {
             let what = format!("{what}: skipped, {program} is not installed");
-            Line::figure(PART, &what, rate, "MiB/s", Target::None)
+            Line::figure(PART, &what, rate, "MB/s", Target::None)
         }
     }
 }
 
 fn peak(what: &str, run: Run) -> Line {
-    Line::figure(PART, what, run.peak_mib, "MiB", Target::Most(256.0))
+    Line::figure(PART, what, run.peak_mib, "MiB", MOST_MEMORY)
 }
 
-fn doctor(flags: &[&str], log: &Path, one_core: bool) -> Result<Run, Box<dyn Error>> {
-    let program = server::program();
-    let arguments = [&["doctor", "audit", "-o", "json"], flags].concat();
-    measure(program.to_str().ok_or("the program's path is no text")?, &arguments, log, one_core)?
-        .ok_or_else(|| format!("{} is not there", program.display()).into())
+/// The middle run of each reader, and the most memory it took; none where the program is not installed.
+fn in_turn<const N: usize>(readers: &[Reader<'_>; N]) -> Result<[Option<Run>; N], Box<dyn Error>> {
+    let mut runs = [(); N].map(|()| Vec::new());
+    for _ in 0..ROUNDS {
+        for (reader, runs) in readers.iter().zip(&mut runs) {
+            runs.extend(reader.once()?);
+        }
+    }
+    Ok(runs.map(|runs| {
+        let mb_a_second = median(runs.iter().map(|run: &Run| run.mb_a_second).collect());
+        let peak_mib = runs.iter().map(|run| run.peak_mib).fold(0.0, f64::max);
+        (!runs.is_empty()).then_some(Run { mb_a_second, peak_mib })
+    }))
 }
 
-/// The middle one of some runs; none when the program is not installed.
-fn measure(program: &str, flags: &[&str], log: &Path, one_core: bool) -> Result<Option<Run>, Box<dyn Error>> {
-    let (mut seconds, mut peaks) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        let mut command = if one_core { Command::new("taskset") } else { Command::new(program) };
-        if one_core {
-            command.args(["-c", "0", program]);
+impl Reader<'_> {
+    fn once(&self) -> Result<Option<Run>, Box<dyn Error>> {
+        let mut command = if self.one_core { Command::new("taskset") } else { Command::new(self.program) };
+        if self.one_core {
+            command.args(["-c", "0"]).arg(self.program);
         }
         // grep stops at the first match when its output is /dev/null.
-        let out = File::create(log.with_extension("out"))?;
-        command.args(flags).arg(log).stdin(Stdio::null()).stdout(out).stderr(Stdio::null());
-        let Some(run) = once(&mut command)? else { return Ok(None) };
-        seconds.push(run.seconds);
-        peaks.push(run.peak_mib);
-    }
-    let peak_mib = peaks.into_iter().fold(0.0, f64::max);
-    Ok(Some(Run { seconds: median(seconds), peak_mib }))
-}
-
-fn once(command: &mut Command) -> Result<Option<Run>, Box<dyn Error>> {
-    let begun = Instant::now();
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak_kib = 0.0_f64;
-    let code = loop {
-        if let Some(ended) = child.try_wait()? {
-            break ended.code();
+        let out = File::create(self.log.with_extension("out"))?;
+        command.args(self.flags).arg(self.log).stdin(Stdio::null()).stdout(out).stderr(Stdio::null());
+        let begun = Instant::now();
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak_kib = 0.0_f64;
+        let code = loop {
+            if let Some(ended) = child.try_wait()? {
+                break ended.code();
+            }
+            // The file is empty once the process has ended.
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            peak_kib = peak_kib.max(now.unwrap_or(0.0));
+            std::thread::sleep(LOOK);
+        };
+        let mb_a_second = self.bytes as f64 / MB as f64 / begun.elapsed().as_secs_f64();
+        match code {
+            // What taskset says when there is no such program.
+            Some(127) => Ok(None),
+            // The doctor tells by its code what it found.
+            Some(code) if code < MISUSE => Ok(Some(Run { mb_a_second, peak_mib: peak_kib / 1024.0 })),
+            code => Err(format!("{command:?} ended with {code:?}").into()),
         }
-        // The file is empty once the process has ended.
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak_kib = peak_kib.max(now.unwrap_or(0.0));
-        std::thread::sleep(LOOK);
-    };
-    let seconds = begun.elapsed().as_secs_f64();
-    match code {
-        // What taskset says when there is no such program.
-        Some(127) => Ok(None),
-        // The doctor tells by its code what it found.
-        Some(code) if code < MISUSE => Ok(Some(Run { seconds, peak_mib: peak_kib / 1024.0 })),
-        code => Err(format!("{command:?} ended with {code:?}").into()),
-    }
-}
-
-/// Writes a log as kube-apiserver writes it, and gives its size in MiB.
-fn write(path: &Path, events: usize) -> Result<f64, Box<dyn Error>> {
-    let mut out = BufWriter::new(File::create(path)?);
-    for number in 0..events {
-        writeln!(out, "{}", event(number))?;
-    }
-    let file = out.into_inner()?;
-    Ok(file.metadata()?.len() as f64 / 1024.0 / 1024.0)
-}
-
-/// One request of a pod that reads its token again every hour, or of one that does not.
-fn event(number: usize) -> String {
-    let (hour, pod) = (number / AN_HOUR, number % PODS);
-    let stale = number.is_multiple_of(MARKED);
-    let at = format!(
-        "2026-11-24T{:02}:{:02}:{:02}.000000Z",
-        hour % 24,
-        number % AN_HOUR * 60 / AN_HOUR,
-        number % AN_HOUR * 3600 / AN_HOUR % 60
-    );
-    let user = format!("system:serviceaccount:team-{}:app-{pod}", pod % 20);
-    let mark = if stale {
-        format!(
-            r#","authentication.k8s.io/stale-token":"subject: {user}, seconds after warning threshold: 60""#
-        )
-    } else {
-        String::new()
-    };
-    let credential = if stale { 0 } else { hour };
-    format!(
-        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"5f0c0c1e-8f3a-4a55-9d53-{number:012}","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/team-{team}/configmaps?limit=500&resourceVersion=0","verb":"list","user":{{"username":"{user}","uid":"0d2b8c5a-4f0e-4d2a-9a52-{pod:012}","groups":["system:serviceaccounts","system:serviceaccounts:team-{team}","system:authenticated"],"extra":{{"authentication.kubernetes.io/credential-id":["JTI=c2a6b0c4-{hour:04}-4a55-{credential:04}-{pod:012}"],"authentication.kubernetes.io/node-name":["node-{node}"],"authentication.kubernetes.io/node-uid":["9f0c0c1e-8f3a-4a55-9d53-{node:012}"],"authentication.kubernetes.io/pod-name":["app-{pod}-7c9f8d6b5d-x2k4z"],"authentication.kubernetes.io/pod-uid":["1c7c0c1e-8f3a-4a55-9d53-{pod:012}"]}}}},"sourceIPs":["10.1.{high}.{low}"],"userAgent":"app-{pod}/v0.0.0 (linux/amd64) kubernetes/$Format","objectRef":{{"resource":"configmaps","namespace":"team-{team}","apiVersion":"v1"}},"responseStatus":{{"metadata":{{}},"code":200}},"requestReceivedTimestamp":"{at}","stageTimestamp":"{at}","annotations":{{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"RBAC: allowed by RoleBinding"{mark}}}}}"#,
-        team = pod % 20,
-        hour = credential,
-        node = pod % 100,
-        high = pod / 250,
-        low = pod % 250,
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_are_json_and_some_have_a_mark() {
-        let marked = (0..3000).filter(|number| {
-            let event: serde_json::Value = serde_json::from_str(&event(*number)).unwrap();
-            event["annotations"]["authentication.k8s.io/stale-token"].is_string()
-        });
-        assert_eq!(marked.count(), 3);
     }
 }

@@ -13,6 +13,7 @@ pub mod review;
 pub mod scale;
 pub mod delete;
 pub mod agent;
+mod audit_log;
 pub mod doctor;
 
 use report::Line;
