@@ -51,6 +51,7 @@ fn archive(out: &Path, target: &str) -> Result<String, String> {
         (program, "jeton"),
         (workspace::root().join("LICENSE"), "LICENSE"),
         (workspace::root().join("README.md"), "README.md"),
+        (workspace::root().join("README.zh-CN.md"), "README.zh-CN.md"),
     ] {
         std::fs::copy(&from, dir.join(to)).map_err(|e| format!("{}: {e}", from.display()))?;
     }

@@ -1,9 +1,12 @@
-//! Whatever is read as an audit log, nothing panics, and what was read does not depend on how many threads read it.
+//! Whatever is read as an audit log or a list of add-ons, nothing panics, and what was read of a log does not depend on how
+//! many threads read it.
 #![allow(clippy::unwrap_used)] // helpers outside of the tests themselves
 
 mod common;
 
 use common::{Log, WEB, facts_of};
+use jeton_doctor::collect::addons;
+use jeton_doctor::limits::{MAX_ADDONS, MAX_TEXT_BYTES};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -50,6 +53,34 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// Pieces of lists of add-ons.
+fn list_piece() -> impl Strategy<Value = Vec<u8>> {
+    let cce = json!({"kind": "Addon", "items": [{"spec": {"clusterID": "c", "version": "1.15.0", "addonTemplateName": "npd"},
+        "status": {"status": "running", "currentVersion": {"version": "1.15.0"}}}]});
+    let eks = json!({"addon": {"addonName": "vpc-cni", "addonVersion": "v1.7.5-eksbuild.1"}});
+    let fixed = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\n",
+        "\"\"",
+        "null",
+        "7",
+        "\u{feff}",
+        "\"kind\":\"Addon\"",
+        "\"items\":[",
+    ];
+    let more =
+        ["\"spec\":{", "\"addonTemplateName\":\"npd\"", "\"addon\":{", "\"addons\":[", "\"a\\u001b[2J\""];
+    let whole = [cce.to_string(), eks.to_string(), json!({"addons": ["coredns"]}).to_string()];
+    let texts = fixed.into_iter().chain(more).map(str::to_owned).chain(whole);
+    let all: Vec<Vec<u8>> = texts.map(String::into_bytes).collect();
+    prop_oneof![8 => prop::sample::select(all), 1 => prop::collection::vec(any::<u8>(), 0..20)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -63,5 +94,18 @@ proptest! {
         prop_assert_eq!(one.sources[0].skipped, two.sources[0].skipped);
         let quick = facts_of(&bytes, "x", true, 1);
         prop_assert!(quick.uses.len() <= one.uses.len());
+    }
+
+    #[test]
+    fn no_list_of_add_ons_makes_it_panic(pieces in prop::collection::vec(list_piece(), 0..20)) {
+        let bytes = pieces.concat();
+        match addons::read(bytes.as_slice()) {
+            Ok(list) => {
+                let bounded = |text: &String| text.len() <= MAX_TEXT_BYTES && !text.contains('\u{1b}');
+                prop_assert!(list.addons.len() <= MAX_ADDONS);
+                prop_assert!(list.addons.iter().all(|one| bounded(&one.name) && one.version.iter().all(bounded)));
+            }
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
     }
 }
