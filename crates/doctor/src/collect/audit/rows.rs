@@ -129,6 +129,7 @@ impl Part {
     pub(super) fn add(&mut self, event: &Event<'_>) {
         let Some(at) = event.at() else { return };
         self.sums.note(at);
+        self.sums.reads += u64::from(matches!(event.verb.as_deref(), Some("get" | "list" | "watch")));
         self.issue(event, at);
         self.deletion(event, at);
         let code = event.response_status.as_ref().and_then(|s| s.code);
@@ -151,7 +152,6 @@ impl Part {
         let agent = event.user_agent.as_deref().unwrap_or("");
         let sums = &mut self.sums;
         sums.accounts += 1;
-        sums.reads += u64::from(matches!(event.verb.as_deref(), Some("get" | "list" | "watch")));
         sums.credentials += u64::from(credential.is_some());
         sums.agents += u64::from(!agent.is_empty());
         let legacy = legacy(event);
