@@ -54,8 +54,9 @@ impl Candidate {
     }
 
     /// Takes over what the account of its name says: whether it is the annotated one, and lists the Secret.
+    /// Kubernetes 1.36: a Secret without a uid means whichever account has the name.
     pub fn hold_against(&mut self, account: &Value) {
-        let same = self.account_uid == text(account, "/metadata/uid");
+        let same = self.account_uid.is_empty() || self.account_uid == text(account, "/metadata/uid");
         let mut names = account["secrets"].as_array().into_iter().flatten().map(|s| text(s, "/name"));
         self.listed = same && names.any(|listed| listed == self.name);
     }
@@ -251,10 +252,10 @@ mod tests {
     }
 
     #[test]
-    fn an_account_vouches_only_for_what_it_lists_and_only_under_its_uid() {
+    fn an_account_vouches_only_for_what_it_lists_and_not_under_another_uid() {
         let account = json!({"metadata": {"uid": "u"}, "secrets": [{"name": "a"}]});
         for (name, uid, listed) in
-            [("a", "u", true), ("b", "u", false), ("a", "other", false), ("a", "", false)]
+            [("a", "u", true), ("b", "u", false), ("a", "other", false), ("a", "", true), ("b", "", false)]
         {
             let mut candidate = secret(name, uid, &json!({}));
             candidate.hold_against(&account);
