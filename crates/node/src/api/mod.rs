@@ -10,6 +10,7 @@ mod slots;
 mod token;
 
 pub use account::AccountSeen;
+pub(crate) use connect::named;
 pub use connect::{ConnectError, connect};
 pub use failure::Failure;
 pub(crate) use failure::chain;
