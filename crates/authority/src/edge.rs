@@ -71,7 +71,7 @@ pub async fn serve<C, H, F>(
     stop: impl Future<Output = ()>,
 ) where
     C: Fn(Peer) -> H + Clone + Send + Sync + 'static,
-    H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    H: FnOnce(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let acceptor = TlsAcceptor::from(tls);
@@ -116,7 +116,7 @@ async fn connection<C, H, F>(
 ) -> Result<(), String>
 where
     C: Fn(Peer) -> H,
-    H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    H: FnOnce(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     stream.set_nodelay(true).map_err(|e| e.to_string())?;
@@ -128,14 +128,12 @@ where
     let second = session.alpn_protocol() == Some(b"h2");
     let handler = connected(Peer { address, user });
     let service = service_fn(move |request| {
-        let answer = match refused(&request) {
-            Some(refusal) => Err(refusal),
-            None => Ok(handler(request)),
-        };
+        let handler = handler.clone();
+        // Its future comes to be where it stays: it is large, and moving it costs.
         async move {
-            Ok::<_, Infallible>(match answer {
-                Ok(answer) => answer.await,
-                Err(refusal) => refusal,
+            Ok::<_, Infallible>(match refused(&request) {
+                Some(refusal) => refusal,
+                None => handler(request).await,
             })
         }
     });

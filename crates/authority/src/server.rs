@@ -249,10 +249,7 @@ impl Server {
         };
         let connected = move |peer| {
             let line = Arc::new((app.clone(), app.converse(peer)));
-            move |request| {
-                let line = line.clone();
-                async move { line.0.answer(request, &line.1).await }
-            }
+            move |request| async move { line.0.answer(request, &line.1).await }
         };
         edge::serve(self.listener, self.tls, connected, stop).await;
         if observer.audit.is_some() {

@@ -49,16 +49,13 @@ pub fn serve(dir: &Path, body: &Path) -> Result<(), Box<dyn Error>> {
     let body = Bytes::from(std::fs::read(body)?);
     let connected = move |_: Peer| {
         let body = body.clone();
-        move |request: Request<Incoming>| {
-            let body = body.clone();
-            async move {
-                let read = Limited::new(request.into_body(), MAX_REQUEST_BYTES).collect().await;
-                let mut response = Response::new(Body::new(body));
-                let code = if read.is_ok() { StatusCode::CREATED } else { StatusCode::BAD_REQUEST };
-                *response.status_mut() = code;
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                response
-            }
+        move |request: Request<Incoming>| async move {
+            let read = Limited::new(request.into_body(), MAX_REQUEST_BYTES).collect().await;
+            let mut response = Response::new(Body::new(body));
+            let code = if read.is_ok() { StatusCode::CREATED } else { StatusCode::BAD_REQUEST };
+            *response.status_mut() = code;
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

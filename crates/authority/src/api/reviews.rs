@@ -9,6 +9,7 @@ use crate::flow::review::{event, review};
 use crate::status::ApiError;
 use http::{HeaderMap, StatusCode};
 use jeton_core::limits::MAX_AUDIENCES;
+use jeton_core::verify::presented;
 use jeton_core::wire::{AUTHENTICATION_V1, TokenReview, UserInfo};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,12 +23,6 @@ fn plain<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Option<TokenReview<'a>> {
     let review: TokenReview<'_> = serde_json::from_str(text).ok()?;
     let ours = matches!(&*review.kind, "" | KIND) && matches!(&*review.api_version, "" | AUTHENTICATION_V1);
     ours.then_some(review)
-}
-
-/// The token as a bearer header would carry it: trimmed, up to the first space (Kubernetes 1.36). One that begins with
-/// a space is refused here, where Kubernetes takes it for an anonymous request.
-fn presented(token: &str) -> &str {
-    token.trim().split(' ').next().unwrap_or("")
 }
 
 /// Answers a TokenReview.
@@ -54,6 +49,7 @@ pub(super) fn token_review(app: &App, exchange: &Exchange, bytes: &[u8]) -> Resu
     if request.spec.audiences.len() > MAX_AUDIENCES {
         return bad(&format!("spec.audiences: at most {MAX_AUDIENCES} are allowed"));
     }
+    // One that begins with a space is refused here, where Kubernetes takes it for an anonymous request.
     let outcome = review(&app.tokens, presented(&request.spec.token), &request.spec.audiences);
     if let Some(event) = event(&outcome) {
         exchange.saw_reviewed(&event);

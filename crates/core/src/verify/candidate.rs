@@ -9,7 +9,7 @@ use crate::keys::{Algorithm, KeySet};
 use crate::limits::MAX_TOKEN_BYTES;
 use crate::lookup::Wanted;
 use crate::policy::Policy;
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 /// Issuer of tokens out of Secrets.
 pub(super) const LEGACY_ISSUER: &str = claims::LEGACY_ISSUER;
@@ -52,6 +52,12 @@ impl std::fmt::Debug for Candidate<'_> {
 /// What a signature proved: claims that one of our keys signed. It proves nothing about now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proven(pub(super) ProvenClaims);
+
+/// The token in a text as a bearer header would carry it: trimmed, up to the first space (Kubernetes 1.36).
+pub fn presented(text: &str) -> &str {
+    let text = text.trim();
+    memchr(b' ', text.as_bytes()).map_or(text, |end| &text[..end])
+}
 
 /// Takes a token apart, for these keys. `None`: not ours, which is no error: another authenticator may know it.
 /// Kubernetes 1.36: JSON serialization is never ours, nor is a token whose issuer we do not accept.

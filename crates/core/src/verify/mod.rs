@@ -16,7 +16,7 @@ mod binding;
 mod legacy;
 mod decide;
 
-pub use candidate::{Candidate, Proven, open};
+pub use candidate::{Candidate, Proven, open, presented};
 pub use decide::decide;
 pub use rejected::Rejected;
 pub use seen::{Digest, Seen};

@@ -292,3 +292,12 @@ fn a_token_that_was_sealed_here_needs_no_key_and_no_other_passes_for_it() {
     assert!(!proves(other.expose(), 2, &seen), "another token of the same key has to be proven");
     assert!(!proves(sealed.expose(), 1, &Seen::default()), "other keys remember nothing");
 }
+
+#[test]
+fn a_token_is_presented_without_the_spaces_around_it() {
+    for (text, want) in
+        [("a.b.c", "a.b.c"), (" \ta.b.c \n", "a.b.c"), ("a b c", "a"), ("é x", "é"), ("  ", ""), ("", "")]
+    {
+        assert_eq!(presented(text), want, "{text:?}");
+    }
+}
