@@ -34,7 +34,7 @@ pub struct Knowledge {
 }
 
 /// What a client does with its token, as far as the tables say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Client {
     /// Library or program.
     pub library: String,

@@ -2,8 +2,9 @@
 
 use super::{gap, omitted, plain};
 use crate::knowledge::texts::{self, Lang};
-use crate::report::{Report, Severity};
+use crate::report::{Finding, Report, Severity};
 use crate::rules::{cluster, table};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 /// Everything a report says, as SARIF.
@@ -26,27 +27,56 @@ pub fn sarif(report: &Report, lang: Lang) -> String {
         Lang::En => "en",
         Lang::Zh => "zh",
     };
-    let document = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
+    let document = Document {
+        schema: "https://json.schemastore.org/sarif-2.1.0.json",
+        runs: [Run {
+            invocations: json!([{
+                "executionSuccessful": read,
+                "endTimeUtc": report.generated,
+                "toolExecutionNotifications": notes,
+            }]),
+            language: tag,
+            properties: json!({"verdict": report.verdict}),
+            results: Results(&report.findings),
+            tool: json!({"driver": {
                 "name": "jeton-doctor",
                 "fullName": "jeton doctor",
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": rules(lang),
-            }},
-            "language": tag,
-            "invocations": [{
-                "executionSuccessful": read,
-                "endTimeUtc": report.generated,
-                "toolExecutionNotifications": notes,
-            }],
-            "results": results(report),
-            "properties": {"verdict": report.verdict},
+            }}),
         }],
-    });
-    format!("{document:#}\n")
+        version: "2.1.0",
+    };
+    // Strings and numbers alone: it cannot fail.
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+#[derive(Serialize)]
+struct Document<'r> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    runs: [Run<'r>; 1],
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Run<'r> {
+    invocations: Value,
+    language: &'static str,
+    properties: Value,
+    results: Results<'r>,
+    tool: Value,
+}
+
+/// Made one at a time: a value takes many times the room of its text.
+struct Results<'r>(&'r [Finding]);
+
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(result))
+    }
 }
 
 fn level(severity: Severity) -> &'static str {
@@ -76,22 +106,19 @@ fn rules(lang: Lang) -> Vec<Value> {
         .collect()
 }
 
-fn results(report: &Report) -> Vec<Value> {
-    let one = |finding: &crate::report::Finding| {
-        let stop = if finding.title.is_ascii() { ". " } else { "。" };
-        json!({
-            "ruleId": finding.rule,
-            "level": level(finding.severity),
-            "message": { "text": format!("{}{stop}{}", finding.title, finding.remedy) },
-            "locations": [{ "logicalLocations": [{ "fullyQualifiedName": finding.workload, "kind": "resource" }] }],
-            "partialFingerprints": { "jeton/v1": finding.id },
-            "properties": {
-                "severity": plain(&finding.severity),
-                "cluster": finding.cluster,
-                "evidence": finding.evidence,
-                "links": finding.links,
-            },
-        })
-    };
-    report.findings.iter().map(one).collect()
+fn result(finding: &Finding) -> Value {
+    let stop = if finding.title.is_ascii() { ". " } else { "。" };
+    json!({
+        "ruleId": finding.rule,
+        "level": level(finding.severity),
+        "message": { "text": format!("{}{stop}{}", finding.title, finding.remedy) },
+        "locations": [{ "logicalLocations": [{ "fullyQualifiedName": finding.workload, "kind": "resource" }] }],
+        "partialFingerprints": { "jeton/v1": finding.id },
+        "properties": {
+            "severity": plain(&finding.severity),
+            "cluster": finding.cluster,
+            "evidence": finding.evidence,
+            "links": finding.links,
+        },
+    })
 }

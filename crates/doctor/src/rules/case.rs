@@ -31,39 +31,70 @@ pub struct Case<'f> {
     pub refused: Vec<(&'f Refusal, Confidence)>,
     /// Pods, where a cluster was asked.
     pub pods: Vec<&'f Pod>,
-    /// Names of pods, from any source.
-    pub pod_names: BTreeSet<&'f str>,
+    /// Names of pods, from any source, in order.
+    pub pod_names: Vec<&'f str>,
     /// Only token of a Secret.
     pub legacy: bool,
+}
+
+impl<'f> Case<'f> {
+    /// Most cases have one pod, and sets take much room.
+    fn name_pod(&mut self, name: &'f str) {
+        if let Err(place) = self.pod_names.binary_search(&name) {
+            self.pod_names.insert(place, name);
+        }
+    }
+}
+
+/// What is known of clients, once for each that is not like the others: User-Agents often carry a program's own name.
+#[derive(Default)]
+struct Clients<'f> {
+    by_agent: BTreeMap<&'f str, Rc<Client>>,
+    all: BTreeSet<Rc<Client>>,
+}
+
+impl<'f> Clients<'f> {
+    fn of(&mut self, agent: &'f str, knowledge: &Knowledge) -> Rc<Client> {
+        if let Some(known) = self.by_agent.get(agent) {
+            return known.clone();
+        }
+        let new = knowledge.client(agent);
+        let client = self.all.get(&new).cloned().unwrap_or_else(|| Rc::new(new));
+        self.all.insert(client.clone());
+        self.by_agent.insert(agent, client.clone());
+        client
+    }
 }
 
 /// Sorts facts into cases, and gives back the refusals that belong to none.
 pub fn cases<'f>(facts: &'f Facts, knowledge: &Knowledge) -> (Vec<Case<'f>>, Vec<&'f Refusal>) {
     let known = Known::new(facts);
-    let mut clients: BTreeMap<&str, Rc<Client>> = BTreeMap::new();
+    let mut clients = Clients::default();
     let mut found: BTreeMap<(&Account, String, &str, bool), Case<'f>> = BTreeMap::new();
     for one in &facts.uses {
         let pod = known.pod(one);
         let guess = || one.pod.as_ref().map(|(name, _)| known.owner(one, owner_of(name))).unwrap_or_default();
         let owner = pod.map_or_else(guess, |pod| pod.owner.clone());
         let agent = one.user_agent.as_str();
-        let client = clients.entry(agent).or_insert_with(|| Rc::new(knowledge.client(agent)));
+        let client = clients.of(agent, knowledge);
         let key = (&one.account, owner.clone(), agent, one.legacy.is_some());
         let case = found.entry(key).or_insert_with(|| Case {
             cluster: facts.name(),
             account: Cow::Borrowed(&one.account),
             owner,
             user_agent: agent,
-            client: client.clone(),
+            client,
             seen: true,
             uses: Vec::new(),
             refused: Vec::new(),
             pods: Vec::new(),
-            pod_names: BTreeSet::new(),
+            pod_names: Vec::new(),
             legacy: one.legacy.is_some(),
         });
         case.uses.push(one);
-        case.pod_names.extend(one.pod.iter().map(|(name, _)| name.as_str()));
+        if let Some((name, _)) = &one.pod {
+            case.name_pod(name);
+        }
         if let Some(pod) = pod
             && !case.pods.iter().any(|known| known.uid == pod.uid)
         {
@@ -112,7 +143,7 @@ fn by_address<'f>(
         uses: Vec::new(),
         refused: vec![(refusal, sure)],
         pods: vec![pod],
-        pod_names: BTreeSet::from([pod.name.as_str()]),
+        pod_names: vec![pod.name.as_str()],
         legacy: false,
     });
     true
@@ -234,7 +265,7 @@ fn unseen<'f>(facts: &'f Facts, cases: &mut Vec<Case<'f>>) {
         let legacy = pod.tokens.iter().all(|token| !token.kind.is_projected());
         if let Some(same) = alike.get(&(account.clone(), pod.owner.clone(), legacy)) {
             for at in same {
-                cases[*at].pod_names.insert(&pod.name);
+                cases[*at].name_pod(&pod.name);
                 cases[*at].pods.push(pod);
             }
             continue;
@@ -249,10 +280,10 @@ fn unseen<'f>(facts: &'f Facts, cases: &mut Vec<Case<'f>>) {
             uses: Vec::new(),
             refused: Vec::new(),
             pods: Vec::new(),
-            pod_names: BTreeSet::new(),
+            pod_names: Vec::new(),
             legacy: false,
         });
-        case.pod_names.insert(&pod.name);
+        case.name_pod(&pod.name);
         case.pods.push(pod);
     }
     cases.extend(found.into_values());

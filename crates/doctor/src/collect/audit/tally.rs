@@ -172,8 +172,9 @@ impl Tally {
 
     /// The facts, in an order of their own.
     pub(super) fn finish(self, facts: &mut Facts) {
+        drop(self.seen);
         // Boxes are sorted more cheaply than what is in them.
-        let mut records: Vec<Box<Record>> = self.uses.into_values().collect();
+        let mut records: Vec<_> = self.uses.into_values().collect();
         records.sort_by(|a, b| a.place().cmp(&b.place()));
         facts.uses.extend(records.into_iter().map(|record| record.finish()));
         facts.issues.extend(self.issues.into_values().map(|issue| *issue));
