@@ -227,11 +227,18 @@ impl Connection {
             headers.push((name.to_lowercase(), value.trim().to_owned()));
         }
         let mut answer = Answer { status, headers, body: Vec::new() };
-        let length = answer.header("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
-        if method != "HEAD" {
-            answer.body.resize(length, 0);
-            self.stream.read_exact(&mut answer.body)?;
+        if method == "HEAD" {
+            return Ok(answer);
         }
+        if answer.header("transfer-encoding") == Some("chunked") {
+            while let Some(chunk) = self.chunk()? {
+                answer.body.extend(chunk);
+            }
+            return Ok(answer);
+        }
+        let length = answer.header("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
+        answer.body.resize(length, 0);
+        self.stream.read_exact(&mut answer.body)?;
         Ok(answer)
     }
 }

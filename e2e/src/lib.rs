@@ -4,5 +4,6 @@ pub mod client;
 pub mod server;
 pub mod transcript;
 pub mod agent;
+pub mod stock;
 pub mod conformance;
 pub mod bench;

@@ -7,6 +7,16 @@ use std::process::Command;
 /// The folders of `e2e/kubectl`, and the release each holds: the newest, and one from before bodies became protobuf.
 const KUBECTLS: [(&str, &str); 2] = [("new", "1.37.2"), ("old", "1.30.14")];
 
+/// The release of the stock control plane; `e2e/stock/go.mod` has the same.
+const STOCK: &str = "1.36.3";
+
+/// Its programs and their packages.
+const PLANE: [(&str, &str); 3] = [
+    ("etcd", "go.etcd.io/etcd/server/v3"),
+    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+];
+
 /// What is missing, and the command that would bring it.
 #[derive(Debug)]
 pub(crate) struct Missing {
@@ -17,27 +27,45 @@ pub(crate) struct Missing {
 /// Builds the real kubectls from their Go module, each into its folder of `target/kubectl`.
 pub(crate) fn kubectl() -> Result<(), Missing> {
     let go = go().ok_or_else(no_go)?;
-    KUBECTLS.iter().try_for_each(|(folder, version)| build(&go, folder, version))
+    KUBECTLS.iter().try_for_each(|(folder, version)| {
+        let out = workspace::target().join("kubectl").join(folder).join("kubectl");
+        let remedy = "cd e2e/kubectl/new && go build . && cd ../old && go build .";
+        build(&go, &format!("e2e/kubectl/{folder}"), ".", &stamp(version), &out, remedy)
+    })
 }
 
-fn build(go: &Path, folder: &str, version: &str) -> Result<(), Missing> {
-    let built = Command::new(go)
-        .args(["build", "-ldflags", &stamp(version), "-o"])
-        .arg(workspace::target().join("kubectl").join(folder).join("kubectl"))
-        .arg(".")
-        .current_dir(workspace::root().join("e2e/kubectl").join(folder))
-        .status();
-    match built {
+/// Builds the programs of a stock control plane from their Go modules into `target/stock`.
+pub(crate) fn stock() -> Result<(), Missing> {
+    let go = go().ok_or_else(no_go)?;
+    let stamp = format!("-s -w {}", stamp(STOCK));
+    PLANE.iter().try_for_each(|(name, package)| {
+        let out = workspace::target().join("stock").join(name);
+        let remedy = "cd e2e/stock && go mod download, with a network where Go finds its modules";
+        build(&go, "e2e/stock", package, &stamp, &out, remedy)
+    })
+}
+
+/// Builds one package of a Go module of the project.
+fn build(
+    go: &Path,
+    module: &str,
+    package: &str,
+    flags: &str,
+    out: &Path,
+    remedy: &'static str,
+) -> Result<(), Missing> {
+    let mut command = Command::new(go);
+    command.args(["build", "-ldflags", flags, "-o"]).arg(out).arg(package);
+    match command.current_dir(workspace::root().join(module)).status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Missing {
-            what: format!("kubectl {version}: go build ended with {status}"),
-            remedy: "cd e2e/kubectl/new && go build . && cd ../old && go build .",
-        }),
+        Ok(status) => {
+            Err(Missing { what: format!("{}: go build ended with {status}", out.display()), remedy })
+        }
         Err(error) => Err(Missing { what: format!("go: {error}"), remedy: "install Go 1.26 or newer" }),
     }
 }
 
-/// A kubectl that is built from its module must be told its version.
+/// A program of Kubernetes that is built from its module must be told its version.
 fn stamp(version: &str) -> String {
     let mut parts = version.split('.');
     let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -132,9 +160,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kubectl_knows_its_version() {
+    fn a_program_of_kubernetes_knows_its_version() {
         let want = "-X k8s.io/component-base/version.gitVersion=v1.30.14 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=30";
         assert_eq!(stamp("1.30.14"), want);
+    }
+
+    #[test]
+    fn the_stock_control_plane_is_the_one_of_its_module() {
+        let module = std::fs::read_to_string(workspace::root().join("e2e/stock/go.mod")).unwrap();
+        assert!(module.contains(&format!("k8s.io/kubernetes v{STOCK} ")), "{STOCK}");
+        for (_, package) in PLANE {
+            assert!(module.contains(&format!("\t{package}\n")), "{package} is no tool of the module");
+        }
     }
 
     #[test]
