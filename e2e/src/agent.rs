@@ -1,7 +1,9 @@
 //! An agent in a process of its own, as a user starts it.
 
-use crate::server::{Server, program};
-use std::io::{BufRead, BufReader};
+use crate::server::{Server, kept, program};
+use std::error::Error;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -41,6 +43,25 @@ impl Agent {
         Self::spawn(shell, dir, node, &kubeconfig, &[])
     }
 
+    /// Starts an agent that is not root, also where the test is.
+    pub fn as_nobody(server: &Server, dir: &Path, node: &str) -> Result<Self, String> {
+        let kubeconfig = credentials(server, dir, node)?;
+        if !rustix::process::geteuid().is_root() {
+            return Self::again(dir, node, &kubeconfig, &[]);
+        }
+        /// `nobody`, as most systems have it.
+        const NOBODY: u32 = 65534;
+        let root = dir.join(node);
+        std::fs::create_dir_all(&root).map_err(|e| e.to_string())?;
+        for path in [dir, &root, &kubeconfig] {
+            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).map_err(|e| e.to_string())?;
+        }
+        let mut shell = Command::new("setpriv");
+        shell.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")]).arg("--clear-groups");
+        shell.arg(program());
+        Self::spawn(shell, dir, node, &kubeconfig, &[])
+    }
+
     fn spawn(
         mut command: Command,
         dir: &Path,
@@ -53,7 +74,8 @@ impl Agent {
             std::fs::OpenOptions::new().create(true).append(true).open(&log).map_err(|e| e.to_string())?;
         command.arg("agent").arg("--kubeconfig").arg(kubeconfig).args(["--node-name", node]);
         command.arg("--root").arg(&root).args(["--tmpfs", "never"]).args(more);
-        let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().map_err(|e| e.to_string())?;
+        let mut child =
+            kept(command).stdout(Stdio::piped()).stderr(file).spawn().map_err(|e| e.to_string())?;
         let mut line = String::new();
         if let Some(out) = child.stdout.take() {
             BufReader::new(out).read_line(&mut line).map_err(|e| e.to_string())?;
@@ -88,6 +110,19 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// One value of an agent's metrics.
+///
+/// # Errors
+/// Nobody answers there, or there is no such line.
+pub fn metric(address: &str, name: &str) -> Result<f64, Box<dyn Error>> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+    Ok(line.ok_or_else(|| format!("no {name}"))?.trim().parse()?)
 }
 
 /// The kubeconfig of a node, as a user makes it.

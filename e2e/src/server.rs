@@ -38,10 +38,16 @@ pub fn keep(program: &Path, arguments: &[OsString]) -> std::io::Error {
     }
 }
 
-fn kept(command: Command) -> Command {
+pub(crate) fn kept(command: Command) -> Command {
     let Some(keeper) = KEEPER.get() else { return command };
     let mut kept = Command::new(keeper);
     kept.arg("keep").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => kept.env(name, value),
+            None => kept.env_remove(name),
+        };
+    }
     kept
 }
 

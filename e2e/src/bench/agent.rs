@@ -3,7 +3,7 @@
 use super::load::{Generator, request};
 use super::material::{CREATED, LONG};
 use super::report::{Line, Target};
-use crate::agent::Agent;
+use crate::agent::{Agent, metric};
 use crate::server::{Server, program};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jeton_core::claims;
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub fn run() -> Result<Vec<Line>, Box<dyn Error>> {
     let hours = begun.elapsed().as_secs_f64() / LIFETIME_SECONDS as f64;
     stop.store(true, Ordering::Relaxed);
     let found = reader.join().map_err(|_| "the reader panicked")?;
-    let counted = |name: &str| counter(&address, name);
+    let counted = |name: &str| metric(&address, name);
     let late = counted("jeton_agent_token_late_total")?;
     let given = counted("jeton_agent_token_requests_total{code=\"201\"}")?;
     let memory = resident(agent.pid())? / MIB;
@@ -148,16 +148,6 @@ fn read_for_ever(files: Vec<PathBuf>, stop: Arc<AtomicBool>) -> JoinHandle<Found
     })
 }
 
-/// One value of the agent's metrics.
-fn counter(address: &str, name: &str) -> Result<f64, Box<dyn Error>> {
-    let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
-    Ok(line.ok_or_else(|| format!("no {name}"))?.trim().parse()?)
-}
-
 /// Requests for tokens in the busiest second of the first window of refreshes, and in a mean one, by the authority's log.
 fn busiest(audit: &Path) -> Result<(f64, f64), Box<dyn Error>> {
     let mut seconds: BTreeMap<i64, u32> = BTreeMap::new();
@@ -176,7 +166,13 @@ fn busiest(audit: &Path) -> Result<(f64, f64), Box<dyn Error>> {
         .map(|at| seconds.get(&at).copied().unwrap_or(0))
         .skip_while(|n| *n == 0)
         .collect();
-    let last = window.iter().rposition(|n| *n > 0).ok_or("no refresh in the window")?;
+    let last = window.iter().rposition(|n| *n > 0).ok_or_else(|| {
+        let (first, all) = (seconds.keys().next(), seconds.values().sum::<u32>());
+        format!(
+            "of {all} requests for tokens from second {first:?} on, none came in the {} s from {from}",
+            LIFETIME_SECONDS / 2
+        )
+    })?;
     let window = &window[..=last];
     let peak = window.iter().max().copied().unwrap_or(0);
     Ok((f64::from(peak), f64::from(window.iter().sum::<u32>()) / window.len() as f64))

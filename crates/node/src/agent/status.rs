@@ -22,13 +22,15 @@ const MAX_PAUSE_SECONDS: u64 = 60;
 const MAX_MESSAGE_BYTES: usize = 2048;
 
 /// Tells a pod's condition whenever it changes, until the keeper ends.
+///
+/// A thousand of these wait nearly always: what is sent and answered lives in a box that is gone by then.
 pub(super) async fn tell(
     context: Arc<Context>,
     pod: PodRef,
     mut progress: watch::Receiver<Progress>,
     path: PathBuf,
 ) {
-    let api: Api<Pod> = Api::namespaced(context.client.clone(), &pod.namespace);
+    // Whether all was there when it was told last, and since when.
     let mut before: Option<(bool, String)> = None;
     let mut pause = 1;
     // Nothing is told before there is something to tell.
@@ -36,37 +38,50 @@ pub(super) async fn tell(
         return;
     }
     loop {
-        let now = progress.borrow_and_update().clone();
-        let since = match &before {
-            Some((complete, since)) if *complete == now.complete() => since.clone(),
-            _ => context.clock.now().rfc3339(),
-        };
-        let patch =
-            json!({"metadata": {"uid": pod.uid}, "status": {"conditions": [condition(&now, &since, &path)]}});
-        let params = PatchParams::default();
-        let patch = Patch::Strategic(patch);
-        let leave = context.asks.acquire().await;
-        // In a box: a task that waits for the next change should not hold room for a whole request.
-        let sent = Box::pin(api.patch_status(&pod.name, &params, &patch));
-        let answer = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), sent).await;
-        drop(leave);
-        let failure = match answer {
-            Ok(Ok(_)) => {
-                (before, pause) = (Some((now.complete(), since)), 1);
+        match Box::pin(send(&context, &pod, &mut progress, &path, &mut before)).await {
+            Ok(()) => {
+                pause = 1;
                 if progress.changed().await.is_err() {
                     return;
                 }
-                continue;
             }
-            Ok(Err(error)) => Failure::from(&error),
-            Err(_) => Failure::late(ANSWER_SECONDS),
-        };
-        if matches!(failure.code, 404 | 409) {
-            return;
+            Err(failure) if matches!(failure.code, 404 | 409) => return,
+            Err(failure) => {
+                tracing::warn!(%pod, error = %failure, "the pod's status is not told yet");
+                drop(failure);
+                tokio::time::sleep(Duration::from_secs(pause)).await;
+                pause = (pause * 2).min(MAX_PAUSE_SECONDS);
+            }
         }
-        tracing::warn!(%pod, error = %failure, "the pod's status is not told yet");
-        tokio::time::sleep(Duration::from_secs(pause)).await;
-        pause = (pause * 2).min(MAX_PAUSE_SECONDS);
+    }
+}
+
+/// Tells the condition as it is now.
+async fn send(
+    context: &Context,
+    pod: &PodRef,
+    progress: &mut watch::Receiver<Progress>,
+    path: &std::path::Path,
+    before: &mut Option<(bool, String)>,
+) -> Result<(), Failure> {
+    let now = progress.borrow_and_update().clone();
+    let since = match before {
+        Some((complete, since)) if *complete == now.complete() => since.clone(),
+        _ => context.clock.now().rfc3339(),
+    };
+    let patch =
+        json!({"metadata": {"uid": pod.uid}, "status": {"conditions": [condition(&now, &since, path)]}});
+    let api: Api<Pod> = Api::namespaced(context.client.clone(), &pod.namespace);
+    let (params, patch) = (PatchParams::default(), Patch::Strategic(patch));
+    let _leave = context.asks.acquire().await;
+    let sent = api.patch_status(&pod.name, &params, &patch);
+    match tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), sent).await {
+        Ok(Ok(_)) => {
+            *before = Some((now.complete(), since));
+            Ok(())
+        }
+        Ok(Err(error)) => Err(Failure::from(&error)),
+        Err(_) => Err(Failure::late(ANSWER_SECONDS)),
     }
 }
 
