@@ -3,6 +3,7 @@
 pub mod store;
 pub mod status;
 pub mod pki;
+pub mod renew;
 pub mod signer;
 pub mod flow;
 pub mod objects;

@@ -13,7 +13,8 @@ use crate::health::{self, Health};
 use crate::metrics::Metrics;
 use crate::objects::Registry;
 use crate::objects::registry::DISK_FULL;
-use crate::pki::{self, Authority, PkiError, RENEW_AFTER_SECONDS};
+use crate::pki::{self, Authority, PkiError};
+use crate::renew;
 use crate::signer::local::{self, PrivateKeyError};
 use crate::signer::{LocalSigner, Signer};
 use crate::status::ApiError;
@@ -33,7 +34,6 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Name of the store's file in the data directory.
@@ -112,8 +112,7 @@ impl ResolvesServerCert for Current {
 }
 
 impl Renewal {
-    fn renew(&self) -> Result<PathBuf, PkiError> {
-        let now = self.clock.now();
+    fn renew(&self, now: UnixTime) -> Result<PathBuf, PkiError> {
         self.current.0.store(self.authority.serving(&self.dir, &self.names, now)?.key);
         self.authority.admin(&self.dir, self.address, now)
     }
@@ -231,17 +230,10 @@ impl Server {
         tokio::spawn(health::run(app.health.clone(), app.tokens.clone()));
         controllers::spawn(&app.registry, &app.tokens, &self.controllers);
         let renewal = self.renewal;
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(Duration::from_secs(RENEW_AFTER_SECONDS)).await;
-                if let Err(error) = renewal.renew() {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "certificates were not renewed"
-                    );
-                }
-            }
-        });
+        let clock = renewal.clock.clone();
+        tokio::spawn(renew::certificates("serving and administrator", clock, move |now| {
+            renewal.renew(now).map(drop).map_err(|error| error.to_string())
+        }));
         let ending = app.clone();
         let stop = async move {
             stop.await;

@@ -11,6 +11,7 @@ use crate::objects::{ListOptions, Registry};
 use crate::status::ApiError;
 use crate::store::{Event, EventKind, Key};
 use jeton_core::deliver::{LOOK_SECONDS, Pulses, RENEWED_ANNOTATION, RUN_SCHEDULER};
+use memchr::memmem;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +67,11 @@ impl RunPods {
     }
 
     fn hear(&mut self, event: &Event) {
+        // Nearly every pod is somebody else's, and finding that out costs no parsing: where the name of the scheduler is
+        // missing, so is the scheduler.
+        if memmem::find(&event.body, RUN_SCHEDULER.as_bytes()).is_none() {
+            return;
+        }
         let Ok(pod) = serde_json::from_slice::<Value>(&event.body) else { return };
         self.note(&pod, event.kind == EventKind::Deleted);
     }
@@ -154,6 +160,33 @@ mod tests {
         lab.pass(2);
         fresh.collect().await.unwrap();
         assert_eq!(lab.names("pods", "ns"), ["other"]);
+    }
+
+    #[tokio::test]
+    async fn events_of_runners_pods_are_heard_and_no_others() {
+        let lab = Lab::new().await;
+        let mut collector = RunPods::new(lab.registry.clone());
+        let event = |pod: &Value, kind| Event {
+            revision: 1,
+            key: Key::new(POD.stored_as, "ns", "p").unwrap(),
+            kind,
+            body: pod.to_string().into_bytes().into(),
+            prev_body: None,
+        };
+        // One that only mentions the name is parsed, and is none.
+        let mut mentions = lab.make("pods", "ns", pod("mentions", "mine")).await;
+        mentions["metadata"]["labels"] = json!({"by": RUN_SCHEDULER});
+        for pod in [lab.make("pods", "ns", pod("other", "mine")).await, mentions] {
+            collector.hear(&event(&pod, EventKind::Added));
+        }
+        lab.pass(60);
+        assert_eq!(collector.pulses.silent(lab.registry.clock().now()), []);
+        let ours = lab.make("pods", "ns", pod("ours", RUN_SCHEDULER)).await;
+        collector.hear(&event(&ours, EventKind::Added));
+        lab.pass(60);
+        assert_eq!(collector.pulses.silent(lab.registry.clock().now()), [identity(&ours)]);
+        collector.hear(&event(&ours, EventKind::Deleted));
+        assert_eq!(collector.pulses.silent(lab.registry.clock().now()), []);
     }
 
     #[tokio::test]
