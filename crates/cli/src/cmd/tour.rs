@@ -1,6 +1,7 @@
 //! `jeton tour`: the life of one token, with real processes, and what it took.
 //!
-//! Invariant: every line is something that happened just now; the first step that does not happen ends the tour with 1.
+//! Invariant: every line is something that happened just now; the first step that does not happen ends the tour with 1. Who
+//! interrupts it finds no process and no file of it afterwards.
 
 use crate::args::Output;
 use crate::args_run::Tour;
@@ -9,15 +10,20 @@ use crate::process::{self, Failure};
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Lifetimes of the tour's server: an hour is six seconds.
 const LIFETIMES: &str = "min=1,injected=6,extended=12,leeway=0";
 /// How long one step may take.
 const STEP_TIME: Duration = Duration::from_secs(15);
+/// How long a process may take to end when it is asked to.
+const END_TIME: Duration = Duration::from_secs(10);
+/// Time between two looks.
+const LOOK_TIME: Duration = Duration::from_millis(5);
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const ACCOUNTS: &str = "/api/v1/namespaces/default/serviceaccounts";
 const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -29,7 +35,12 @@ struct Started(Child);
 
 impl Drop for Started {
     fn drop(&mut self) {
-        // Errors mean that it has ended.
+        // Asked first: a runner removes its pod then. Errors mean that it has ended.
+        let _ = self.ask_to_end();
+        let begun = Instant::now();
+        while matches!(self.0.try_wait(), Ok(None)) && begun.elapsed() < END_TIME {
+            std::thread::sleep(LOOK_TIME);
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -41,6 +52,8 @@ impl Started {
         let log = std::fs::File::create(dir.join(log)).map_err(|e| Failure::of(&e))?;
         let mut command = Command::new("/proc/self/exe");
         command.args(arguments).env("JETON_TEST_LIFETIMES", LIFETIMES).env_remove("KUBECONFIG");
+        // In a group of its own: an interrupt from the terminal reaches the tour, which ends the others in their order.
+        command.process_group(0);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn();
         child.map(Self).map_err(|e| Failure::of(&e))
     }
@@ -60,14 +73,21 @@ impl Started {
         receiver
     }
 
+    fn ask_to_end(&self) -> Result<(), Failure> {
+        let pid =
+            i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).ok_or_else(|| failed("no process"))?;
+        rustix::process::kill_process(pid, Signal::TERM).map_err(|e| Failure::of(&e))
+    }
+
     /// Its end, in time.
     fn end(&mut self, who: &str) -> Result<ExitStatus, Failure> {
         let begun = Instant::now();
         loop {
+            go_on()?;
             match self.0.try_wait().map_err(|e| Failure::of(&e))? {
                 Some(status) => return Ok(status),
                 None if begun.elapsed() > STEP_TIME => return Err(late(&format!("the end of {who}"))),
-                None => std::thread::sleep(Duration::from_millis(5)),
+                None => std::thread::sleep(LOOK_TIME),
             }
         }
     }
@@ -81,8 +101,26 @@ fn late(what: &str) -> Failure {
     failed(format!("{what} did not come within {} s", STEP_TIME.as_secs()))
 }
 
+/// An error once somebody wants the tour to end.
+fn go_on() -> Result<(), Failure> {
+    match process::caught_signal() {
+        None => Ok(()),
+        Some(signal) => {
+            Err(Failure { code: 128 + signal, message: "interrupted; nothing is left of it".to_owned() })
+        }
+    }
+}
+
 fn next(lines: &Receiver<String>, what: &str) -> Result<String, Failure> {
-    lines.recv_timeout(STEP_TIME).map_err(|_| late(what))
+    let begun = Instant::now();
+    loop {
+        go_on()?;
+        match lines.recv_timeout(LOOK_TIME) {
+            Ok(line) => return Ok(line),
+            Err(RecvTimeoutError::Timeout) if begun.elapsed() < STEP_TIME => {}
+            Err(_) => return Err(late(what)),
+        }
+    }
 }
 
 /// What happened so far.
@@ -95,6 +133,7 @@ struct Diary {
 impl Diary {
     /// One thing that happened, and what it took.
     fn note(&mut self, step: &str, took: Duration, what: &str) -> Result<(), Failure> {
+        go_on()?;
         let millis = (took.as_secs_f64() * 10_000.0).round() / 10.0;
         self.steps.push(json!({"step": step, "millis": millis, "what": what}));
         match self.output {
@@ -119,6 +158,7 @@ impl Diary {
 
 /// Goes through the life of a token.
 pub(crate) fn run(args: &Tour) -> Result<ExitCode, Failure> {
+    process::catch_signals()?;
     let dir = tempfile::Builder::new().prefix("jeton-tour-").tempdir().map_err(|e| Failure::of(&e))?;
     let mut diary = Diary { output: args.output, begun: Instant::now(), steps: Vec::new() };
     let went = walk(dir.path(), &mut diary).map_err(|failure| with_logs(failure, dir.path()));
@@ -130,6 +170,10 @@ pub(crate) fn run(args: &Tour) -> Result<ExitCode, Failure> {
 
 /// What the processes said, since their logs go with the directory.
 fn with_logs(failure: Failure, dir: &Path) -> Failure {
+    // Somebody who interrupts knows why.
+    if process::caught_signal().is_some() {
+        return failure;
+    }
     let mut message = failure.message;
     for log in ["serve.log", "run.log"] {
         let mut text = String::new();
@@ -158,8 +202,7 @@ fn walk(dir: &Path, diary: &mut Diary) -> Result<(), Failure> {
     issue(&client, diary)?;
     program(dir, kubeconfig, &client, diary)?;
     let begun = Instant::now();
-    let pid = i32::try_from(server.0.id()).ok().and_then(Pid::from_raw).ok_or_else(|| failed("no server"))?;
-    rustix::process::kill_process(pid, Signal::TERM).map_err(|e| Failure::of(&e))?;
+    server.ask_to_end()?;
     match server.end("the server")?.code() {
         Some(0) => diary.note("stop", begun.elapsed(), "the authority ended"),
         code => Err(failed(format!("the server ended with {code:?}"))),

@@ -11,6 +11,7 @@ use jeton_core::policy::Lifetimes;
 use jeton_core::time::UnixTime;
 use std::error::Error;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Files and sockets this process may have open, if the system lets it.
@@ -145,6 +146,38 @@ pub(crate) async fn asked_to_stop() {
         _ = term.recv() => {}
         _ = int.recv() => {}
     }
+}
+
+/// The first signal that asked this process to end, once they are caught; 0: none yet.
+static CAUGHT: AtomicU8 = AtomicU8::new(0);
+
+/// From now on a signal that asks to end is only remembered: whoever works looks for it, and cleans up.
+pub(crate) fn catch_signals() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::of(&e))?;
+    let of = |kind: SignalKind| {
+        let _entered = runtime.enter();
+        signal(kind).map_err(|e| Failure::of(&e))
+    };
+    let (mut term, mut int) = (of(SignalKind::terminate())?, of(SignalKind::interrupt())?);
+    let mut hup = of(SignalKind::hangup())?;
+    std::thread::spawn(move || {
+        let number = runtime.block_on(async {
+            tokio::select! {
+                _ = term.recv() => SignalKind::terminate(),
+                _ = int.recv() => SignalKind::interrupt(),
+                _ = hup.recv() => SignalKind::hangup(),
+            }
+        });
+        CAUGHT.store(u8::try_from(number.as_raw_value()).unwrap_or(u8::MAX), Ordering::Relaxed);
+    });
+    Ok(())
+}
+
+/// The signal that asked to end, once there was one.
+pub(crate) fn caught_signal() -> Option<u8> {
+    Some(CAUGHT.load(Ordering::Relaxed)).filter(|number| *number != 0)
 }
 
 /// Raises the limit of open files as far as it may be.
