@@ -2,6 +2,7 @@
 
 use crate::args::Logging;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use jeton_node::agent::MAX_PODS;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -20,11 +21,19 @@ pub(crate) struct Agent {
     /// Whether files live in memory. auto: mount a tmpfs where that is needed and allowed, else say that they do not.
     #[arg(long, value_enum, default_value_t = Tmpfs::Auto)]
     pub(crate) tmpfs: Tmpfs,
+    /// Pods whose volumes are kept, 5000 at most; those beyond fail with reason OutOfpods.
+    #[arg(long, value_name = "N", default_value_t = MAX_PODS, value_parser = max_pods)]
+    pub(crate) max_pods: usize,
     /// Address and port of /metrics and /healthz, without TLS. Default: none.
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) metrics_bind_address: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) logging: Logging,
+}
+
+fn max_pods(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=MAX_PODS).contains(number));
+    number.ok_or_else(|| format!("{text:?} is no number from 1 to {MAX_PODS}"))
 }
 
 /// Whether files live in memory.

@@ -51,6 +51,8 @@ pub(crate) struct RunKeep {
     pub(crate) group: i32,
     #[arg(long)]
     pub(crate) mount: bool,
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) allocator: Option<OsString>,
     #[arg(last = true, required = true)]
     pub(crate) command: Vec<OsString>,
 }

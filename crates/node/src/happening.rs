@@ -56,6 +56,16 @@ pub enum Happening {
         /// The name.
         name: String,
     },
+    /// Files belong to this process's user, because only root could give them to whom the pod names.
+    NotGiven {
+        /// To whom not.
+        why: String,
+    },
+    /// A pod that is not kept, because there are as many as may be.
+    NoRoom {
+        /// How many that is.
+        most: usize,
+    },
     /// Readers find something new.
     Written {
         /// The volume.

@@ -21,7 +21,11 @@ pub(crate) fn run(args: &Agent) -> Result<ExitCode, Failure> {
             Tmpfs::Require => Memory::Require,
             Tmpfs::Never => Memory::Never,
         },
+        max_pods: args.max_pods,
     };
+    for left in jeton_node::run::sweep() {
+        tracing::info!(path = %left.display(), "removed what a runner left that was killed");
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| Failure::of(&e))?;
     runtime.block_on(async {

@@ -4,6 +4,7 @@ use crate::args_node::{Add, Node};
 use crate::process::{self, Failure};
 use jeton_authority::pki::{self, Authority};
 use jeton_core::ident;
+use jeton_core::time::UnixTime;
 use serde_yaml_ng::Value;
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ fn add(args: &Add) -> Result<ExitCode, Failure> {
         Some(url) => return Err(Failure::misuse(format!("--server: {url:?} does not begin with https://"))),
         None => server(&args.data_dir)?,
     };
-    let text = kubeconfig(&args.data_dir, &args.name, &server)?;
+    let text = kubeconfig(&args.data_dir, &args.name, &server, process::clock().now())?;
     match &args.output {
         Some(path) => {
             pki::write(path, text.as_bytes()).map_err(|e| Failure::of(&e))?;
@@ -40,11 +41,15 @@ fn add(args: &Add) -> Result<ExitCode, Failure> {
 }
 
 /// The kubeconfig of a node of an authority whose data directory is here.
-pub(crate) fn kubeconfig(data_dir: &Path, name: &str, server: &str) -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn kubeconfig(
+    data_dir: &Path,
+    name: &str,
+    server: &str,
+    now: UnixTime,
+) -> Result<Zeroizing<String>, Failure> {
     ident::dns_subdomain(name)
         .map_err(|why| Failure::misuse(format!("{name:?} is no name of a node: {why}")))?;
     present(data_dir)?;
-    let now = process::clock().now();
     let authority = Authority::ensure(data_dir, now).map_err(|e| Failure::of(&e))?;
     authority.node(name, server, now).map_err(|e| Failure::of(&e))
 }

@@ -35,7 +35,9 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
 
 /// The keeper of a program.
 pub(crate) fn keep(args: &RunKeep) -> Result<ExitCode, Failure> {
-    let keep = Keep { door: &args.door, mount: args.mount, group: args.group, command: &args.command };
+    let allocator = args.allocator.as_deref();
+    let keep =
+        Keep { door: &args.door, mount: args.mount, allocator, group: args.group, command: &args.command };
     run::keep(&keep).map(|()| ExitCode::SUCCESS).map_err(|error| own(&error))
 }
 

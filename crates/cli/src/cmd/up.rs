@@ -5,9 +5,12 @@ use crate::cmd::{self, node, serve};
 use crate::process::{self, Failure};
 use jeton_authority::config::Config;
 use jeton_authority::pki;
+use jeton_authority::renew;
 use jeton_authority::server::Server;
 use jeton_core::legacy::CLEAN_UP_PERIOD_SECONDS;
-use jeton_node::agent::{CONDITION, Memory, Metrics, Settings};
+use jeton_core::time::UnixTime;
+use jeton_node::agent::{CONDITION, MAX_PODS, Memory, Metrics, Settings};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -47,12 +50,17 @@ fn announce(server: &Server, data_dir: &Path) -> Result<(), Failure> {
 
 /// Starts the agent of node `local` with credentials of its own: it reaches the server as any other machine's does.
 fn agent(server: &Server, data_dir: &Path) -> Result<PathBuf, Failure> {
-    let text = node::kubeconfig(data_dir, NODE, &format!("https://{}", server.address()))?;
-    let kubeconfig = data_dir.join("node.kubeconfig");
-    pki::write(&kubeconfig, text.as_bytes()).map_err(|e| Failure::of(&e))?;
+    let clock = process::clock();
+    let kubeconfig = credentials(data_dir, server.address(), clock.now())?;
+    let (dir, address) = (data_dir.to_owned(), server.address());
+    // The agent reads the file anew when it changes.
+    tokio::spawn(renew::certificates("the node", clock, move |now| {
+        credentials(&dir, address, now).map(drop).map_err(|failure| failure.message)
+    }));
     let root = data_dir.join("node");
     // Not mounted: the signing key lies on the same disk, and a directory that was tried can be removed as it is.
-    let settings = Settings { node: NODE.to_owned(), root: root.clone(), memory: Memory::Never };
+    let settings =
+        Settings { node: NODE.to_owned(), root: root.clone(), memory: Memory::Never, max_pods: MAX_PODS };
     let metrics = Arc::new(Metrics::new().map_err(|e| Failure::of(&e))?);
     tokio::spawn(async move {
         if let Err(failure) = cmd::agent::work(&kubeconfig, &settings, metrics, |_, _| {}).await {
@@ -60,4 +68,12 @@ fn agent(server: &Server, data_dir: &Path) -> Result<PathBuf, Failure> {
         }
     });
     Ok(root)
+}
+
+/// Writes the node's kubeconfig, with a certificate that begins now.
+fn credentials(data_dir: &Path, server: SocketAddr, now: UnixTime) -> Result<PathBuf, Failure> {
+    let text = node::kubeconfig(data_dir, NODE, &format!("https://{server}"), now)?;
+    let kubeconfig = data_dir.join("node.kubeconfig");
+    pki::write(&kubeconfig, text.as_bytes()).map_err(|e| Failure::of(&e))?;
+    Ok(kubeconfig)
 }

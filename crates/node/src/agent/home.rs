@@ -3,7 +3,7 @@
 //! Invariant: one agent at a time; a pod's directory opens only for those whom its security context names, because here
 //! no container hides it from the other users of the machine.
 
-use crate::volume::{Dir, DiskError};
+use crate::volume::{Dir, DiskError, givable};
 use crate::wanted::{PodRef, Wanted, WantedVolume};
 use jeton_core::deliver::Ownership;
 use rustix::fs::FlockOperation;
@@ -124,8 +124,8 @@ impl Home {
     /// A name that is none, or the disk.
     pub fn volume(&self, wanted: &Wanted, volume: &WantedVolume) -> Result<Dir, DiskError> {
         let pod = self.pods.ensure(element(&wanted.pod.uid)?, 0o700)?;
-        let root = rustix::process::geteuid().is_root();
-        let owner = if root { wanted.owner } else { Ownership::default() };
+        // What cannot be given away, the keeper of the volumes tells.
+        let (owner, _) = givable(wanted.owner);
         pod.allow(if owner.group.is_some() { 0o750 } else { 0o700 }, owner)?;
         let open = |dir: Dir| dir.allow(0o755, Ownership::default()).map(|()| dir);
         let volumes = open(pod.ensure(VOLUMES, 0o755)?)?;

@@ -16,6 +16,7 @@ pub struct Metrics {
     replaced: IntCounter,
     writes: IntCounter,
     failures: IntCounterVec,
+    refused: IntCounter,
     /// Events that were not told, because too much happened at once.
     pub(super) events_lost: IntCounter,
     /// Answers of the API server to everything but TokenRequests that were failures.
@@ -69,8 +70,12 @@ impl Metrics {
             writes: of("jeton_agent_volume_writes_total", "Times that a volume got new content.")?,
             failures: by(
                 "jeton_agent_volume_failures_total",
-                "Faults of volumes: of a source, of the disk, or a name that something else occupies.",
+                "Faults of volumes: of a source, of the disk, a name that something else occupies, or an owner that only root can set.",
                 "cause",
+            )?,
+            refused: of(
+                "jeton_agent_pods_refused_total",
+                "Pods that failed because the node has as many as it may.",
             )?,
             events_lost: of(
                 "jeton_agent_events_lost_total",
@@ -91,17 +96,18 @@ impl Metrics {
         for code in [201, 401, 403, 0] {
             metrics.requests.with_label_values(&[label(code)]);
         }
-        for cause in ["source", "disk", "blocked"] {
+        for cause in ["source", "disk", "blocked", "owner"] {
             metrics.failures.with_label_values(&[cause]);
         }
         let m = &metrics;
-        let all: [Box<dyn prometheus::core::Collector>; 10] = [
+        let all: [Box<dyn prometheus::core::Collector>; 11] = [
             Box::new(m.requests.clone()),
             Box::new(m.late.clone()),
             Box::new(m.expired.clone()),
             Box::new(m.replaced.clone()),
             Box::new(m.writes.clone()),
             Box::new(m.failures.clone()),
+            Box::new(m.refused.clone()),
             Box::new(m.events_lost.clone()),
             Box::new(m.api.clone()),
             Box::new(m.pods.clone()),
@@ -124,6 +130,8 @@ impl Metrics {
             Happening::SourceFailed { .. } => failed("source"),
             Happening::DiskFailed { .. } => failed("disk"),
             Happening::Blocked { .. } => failed("blocked"),
+            Happening::NotGiven { .. } => failed("owner"),
+            Happening::NoRoom { .. } => self.refused.inc(),
             Happening::Written { .. } => self.writes.inc(),
         }
     }

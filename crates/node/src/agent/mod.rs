@@ -34,6 +34,8 @@ pub struct Settings {
     pub root: PathBuf,
     /// Whether files live in memory.
     pub memory: Memory,
+    /// Pods whose volumes are kept; [`MAX_PODS`] is the most.
+    pub max_pods: usize,
 }
 
 /// Why an agent does not work.
@@ -60,12 +62,18 @@ pub async fn run(
 ) -> Result<(), AgentError> {
     let home = Arc::new(Home::open(&settings.root, settings.memory)?);
     ready(&home);
-    let own = node::Own::new(&client, clock.clone(), metrics.clone(), &settings.node, MAX_PODS);
+    let own = node::Own::new(
+        &client,
+        clock.clone(),
+        metrics.clone(),
+        &settings.node,
+        settings.max_pods.min(MAX_PODS),
+    );
     own.register().await?;
     let (sink, notes) = report::report(metrics.clone());
     let context = Context::new(client.clone(), clock.clone(), sink);
     let told = report::tell(client, clock, metrics.clone(), settings.node.clone(), notes);
-    let mut pods = pods::Pods::new(context, home, metrics, &settings.node);
+    let mut pods = pods::Pods::new(context, home, metrics, settings);
     tokio::join!(own.keep(), told, pods.follow());
     Ok(())
 }

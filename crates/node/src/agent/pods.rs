@@ -4,6 +4,7 @@
 //! whether its files are there, and where. As soon as it is to be deleted, its files go, and then the pod itself, so that
 //! its tokens are refused at once.
 
+use super::Settings;
 use super::home::Home;
 use super::metrics::Metrics;
 use super::status;
@@ -11,19 +12,23 @@ use crate::api::{Context, Failure};
 use crate::happening::Happening;
 use crate::keep::Keeper;
 use crate::wanted::{PodRef, Wanted, wanted};
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, Preconditions};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource};
+use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Pods of one node whose volumes are kept.
+/// Pods of one node whose volumes are kept at most.
 pub const MAX_PODS: usize = 5000;
+/// Why a pod fails for which there is no room. Kubernetes 1.36: a kubelet says the same.
+pub(super) const OUT_OF_PODS: &str = "OutOfpods";
 /// Longest pause, in seconds, between two attempts to remove a pod.
 const MAX_PAUSE_SECONDS: u64 = 30;
 /// Seconds a watch lasts until it is begun anew, so that a connection that died is noticed.
@@ -46,11 +51,12 @@ pub(super) struct Pods {
     home: Arc<Home>,
     metrics: Arc<Metrics>,
     node: String,
+    max_pods: usize,
     live: HashMap<String, Live>,
     /// Pods whose directories could not be made yet.
     later: HashMap<String, Wanted>,
-    /// Pods that are being removed.
-    ending: HashSet<String>,
+    /// Pods of which a task is about to make an end, and whether they are to be removed after it.
+    ending: HashMap<String, Option<PodRef>>,
     ends: JoinSet<String>,
     /// Uids of the list that is being read.
     listed: HashSet<String>,
@@ -58,15 +64,21 @@ pub(super) struct Pods {
 }
 
 impl Pods {
-    pub(super) fn new(context: Arc<Context>, home: Arc<Home>, metrics: Arc<Metrics>, node: &str) -> Self {
+    pub(super) fn new(
+        context: Arc<Context>,
+        home: Arc<Home>,
+        metrics: Arc<Metrics>,
+        settings: &Settings,
+    ) -> Self {
         Self {
             context,
             home,
             metrics,
-            node: node.to_owned(),
+            node: settings.node.clone(),
+            max_pods: settings.max_pods.min(MAX_PODS),
             live: HashMap::new(),
             later: HashMap::new(),
-            ending: HashSet::new(),
+            ending: HashMap::new(),
             ends: JoinSet::new(),
             listed: HashSet::new(),
             swept: false,
@@ -100,8 +112,10 @@ impl Pods {
                 },
                 _ = again.tick() => self.begin_later(),
                 Some(ended) = self.ends.join_next() => {
-                    if let Ok(uid) = ended {
-                        self.ending.remove(&uid);
+                    if let Ok(uid) = ended
+                        && let Some(Some(pod)) = self.ending.remove(&uid)
+                    {
+                        self.end(&uid, Some(&pod));
                     }
                 }
             }
@@ -120,7 +134,7 @@ impl Pods {
             watcher::Event::Apply(pod) => self.apply(&pod).await,
             watcher::Event::Delete(pod) => {
                 if let Some(uid) = &pod.meta().uid {
-                    self.end(uid, None).await;
+                    self.end(uid, None);
                 }
             }
         }
@@ -132,7 +146,7 @@ impl Pods {
         let known = self.live.keys().chain(self.later.keys());
         let gone: Vec<String> = known.filter(|uid| !listed.contains(*uid)).cloned().collect();
         for uid in gone {
-            self.end(&uid, None).await;
+            self.end(&uid, None);
         }
         if !std::mem::replace(&mut self.swept, true) {
             match self.home.remove_others(|uid| self.live.contains_key(uid) || self.later.contains_key(uid)) {
@@ -152,16 +166,16 @@ impl Pods {
         };
         let uid = wanted.pod.uid.clone();
         if pod.meta().deletion_timestamp.is_some() {
-            return self.end(&uid, Some(&wanted.pod)).await;
+            return self.end(&uid, Some(&wanted.pod));
         }
         let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
         if matches!(phase, Some("Succeeded" | "Failed")) {
-            return self.end(&uid, None).await;
+            return self.end(&uid, None);
         }
         if let Some(live) = self.live.get(&uid) {
             return live.keeper.update(wanted);
         }
-        if !self.ending.contains(&uid) {
+        if !self.ending.contains_key(&uid) {
             self.later.remove(&uid);
             self.begin(wanted);
         }
@@ -169,10 +183,10 @@ impl Pods {
 
     /// Begins to keep a pod's volumes; later, when the disk refuses their directories now.
     fn begin(&mut self, wanted: Wanted) {
-        if self.live.len() >= MAX_PODS {
-            return tracing::error!(pod = %wanted.pod, "not kept: this node has {MAX_PODS} pods already");
-        }
         let pod = wanted.pod.clone();
+        if self.live.len() + self.later.len() >= self.max_pods {
+            return self.refuse(pod);
+        }
         let mut dirs = Vec::new();
         for volume in &wanted.volumes {
             match self.home.volume(&wanted, volume) {
@@ -191,18 +205,40 @@ impl Pods {
         self.live.insert(pod.uid.clone(), Live { pod, keeper, status });
     }
 
+    /// There is no room for a pod. As a kubelet does it, Kubernetes 1.36: the pod fails, so that whoever made it can make
+    /// another one elsewhere, and nothing has to be remembered here.
+    fn refuse(&mut self, pod: PodRef) {
+        self.context.tell(&pod, &Happening::NoRoom { most: self.max_pods });
+        self.ending.insert(pod.uid.clone(), None);
+        let message = format!("jeton agent keeps {} pods, and this node has them already", self.max_pods);
+        let status = json!({"phase": "Failed", "reason": OUT_OF_PODS, "message": message});
+        let patch = Patch::Strategic(json!({"metadata": {"uid": pod.uid}, "status": status}));
+        let (context, metrics) = (self.context.clone(), self.metrics.clone());
+        self.ends.spawn(async move {
+            let api: Api<Pod> = Api::namespaced(context.client.clone(), &pod.namespace);
+            let params = PatchParams::default();
+            let ask = || api.patch_status(&pod.name, &params, &patch).map_ok(drop).boxed();
+            insist(&context, &metrics, &pod, ask).await;
+            pod.uid
+        });
+    }
+
     /// Tries again what the disk refused.
     fn begin_later(&mut self) {
         std::mem::take(&mut self.later).into_values().for_each(|wanted| self.begin(wanted));
     }
 
     /// A pod ends: its files go, and then, when `remove` names it, the pod itself.
-    async fn end(&mut self, uid: &str, remove: Option<&PodRef>) {
-        let (live, later) = (self.live.remove(uid), self.later.remove(uid));
-        if live.is_none() && later.is_none() && remove.is_none() || self.ending.contains(uid) {
+    fn end(&mut self, uid: &str, remove: Option<&PodRef>) {
+        if let Some(after) = self.ending.get_mut(uid) {
+            *after = remove.cloned().or(after.take());
             return;
         }
-        self.ending.insert(uid.to_owned());
+        let (live, later) = (self.live.remove(uid), self.later.remove(uid));
+        if live.is_none() && later.is_none() && remove.is_none() {
+            return;
+        }
+        self.ending.insert(uid.to_owned(), None);
         let remove = remove.cloned();
         let (uid, home) = (uid.to_owned(), self.home.clone());
         let (context, metrics) = (self.context.clone(), self.metrics.clone());
@@ -241,14 +277,23 @@ async fn delete(context: &Context, pod: &PodRef, metrics: &Metrics) {
         preconditions: Some(Preconditions { uid, ..Preconditions::default() }),
         ..DeleteParams::default()
     };
+    insist(context, metrics, pod, || api.delete(&pod.name, &params).map_ok(drop).boxed()).await;
+}
+
+/// Asks until it is done, or the pod is gone.
+async fn insist<'a>(
+    context: &Context,
+    metrics: &Metrics,
+    pod: &PodRef,
+    ask: impl Fn() -> BoxFuture<'a, Result<(), kube::Error>>,
+) {
     let mut pause = 1;
     loop {
         let leave = context.asks.acquire().await;
-        let answer = api.delete(&pod.name, &params);
-        let answer = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), answer).await;
+        let answer = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), ask()).await;
         drop(leave);
         let failure = match answer {
-            Ok(Ok(_)) => return,
+            Ok(Ok(())) => return,
             Ok(Err(error)) => Failure::from(&error),
             Err(_) => Failure::late(ANSWER_SECONDS),
         };
@@ -257,7 +302,7 @@ async fn delete(context: &Context, pod: &PodRef, metrics: &Metrics) {
             return;
         }
         metrics.failed(failure.code);
-        tracing::warn!(%pod, error = %failure, "the pod is not removed yet; tried again");
+        tracing::warn!(%pod, error = %failure, "the pod's end is not told yet; tried again");
         tokio::time::sleep(Duration::from_secs(pause)).await;
         pause = (pause * 2).min(MAX_PAUSE_SECONDS);
     }

@@ -10,8 +10,8 @@ mod slots;
 mod token;
 
 pub use account::AccountSeen;
-pub(crate) use connect::named;
 pub use connect::{ConnectError, connect};
+pub(crate) use connect::{Files, client, read};
 pub use failure::Failure;
 pub(crate) use failure::chain;
 pub use object::{Data, Found, ObjectSeen};

@@ -14,7 +14,6 @@ mod tests;
 use crate::api::Context;
 use crate::volume::Dir;
 use crate::wanted::Wanted;
-use jeton_core::deliver::Ownership;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -66,21 +65,10 @@ impl Keeper {
         self.progress.clone()
     }
 
-    /// Ready when every volume has had content, even where a source is broken; at the latest when the task ends.
-    pub async fn written(&self) {
-        // An error means that the task has ended.
-        let _ = self.progress.clone().wait_for(|p| p.written).await;
-    }
-
     /// Ends the work; afterwards nothing is written any more.
     pub async fn stop(self) {
         drop(self.wanted);
         // A panic in the task has been told already, and ended it too.
         let _ = self.task.await;
     }
-}
-
-/// Who shall own files, as far as this process may say so: only root gives files away. Modes stay as narrow as if it had.
-fn chowned(owner: Ownership) -> Ownership {
-    if rustix::process::geteuid().is_root() { owner } else { Ownership::default() }
 }

@@ -1,13 +1,13 @@
 //! The task that keeps one pod's volumes: asks, writes, waits.
 
+use super::Progress;
 use super::source::{Known, of_object};
 use super::token::TokenState;
 use super::volume::VolumeState;
-use super::{Progress, chowned};
 use crate::api::{AccountSeen, Context, ObjectSeen, Slot};
 use crate::clock;
 use crate::happening::Happening;
-use crate::volume::Dir;
+use crate::volume::{Dir, givable};
 use crate::wanted::{ObjectKind, Source, TokenKey, Wanted, WantedVolume};
 use futures_util::future::{join_all, select_all};
 use jeton_core::deliver::{Draw, File};
@@ -48,6 +48,8 @@ pub(super) struct Task {
     objects: BTreeMap<(ObjectKind, String), Looked<ObjectSeen>>,
     account: Option<Looked<AccountSeen>>,
     look_again: UnixTime,
+    /// Why files belong to somebody else than is wanted.
+    not_given: Option<String>,
 }
 
 /// Ready when nobody wants the volumes any more.
@@ -64,7 +66,7 @@ impl Task {
     ) -> Self {
         let now = context.clock.now();
         let all = wanted.borrow().clone();
-        let owner = chowned(all.owner);
+        let (owner, _) = givable(all.owner);
         let volumes = all.volumes.iter().zip(dirs).map(|(v, dir)| VolumeState::new(v, dir, owner, now));
         let sources = || all.volumes.iter().flat_map(|v| &v.sources);
         let keys: BTreeSet<&TokenKey> = sources()
@@ -83,7 +85,8 @@ impl Task {
             .then(|| Looked::new(context.account(&all.pod.namespace, &all.account)));
         let volumes = volumes.collect();
         let look_again = now.plus_seconds(LOOK_AGAIN_SECONDS);
-        Self { context, wanted, progress, tokens, volumes, objects, account, look_again }
+        let not_given = None;
+        Self { context, wanted, progress, tokens, volumes, objects, account, look_again, not_given }
     }
 
     /// Keeps the volumes until nobody wants them any more.
@@ -133,7 +136,7 @@ impl Task {
                     token.granted(granted, now, draw)
                 }
                 Err(failure) => {
-                    token.failed(now, draw);
+                    token.failed(now, draw, &failure.why);
                     let audience = token.key.audience.clone();
                     Happening::TokenFailed { audience, code: failure.code, why: failure.why }
                 }
@@ -151,9 +154,14 @@ impl Task {
             self.look_again = now.plus_seconds(LOOK_AGAIN_SECONDS);
             self.volumes.iter_mut().for_each(|v| v.touch(now));
         }
+        let (owner, not_given) = givable(all.owner);
+        if not_given != self.not_given {
+            self.tell(all, not_given.clone().map(|why| Happening::NotGiven { why }));
+            self.not_given = not_given;
+        }
         let mut volumes = std::mem::take(&mut self.volumes);
         for (state, wanted) in volumes.iter_mut().zip(&all.volumes) {
-            state.own(chowned(all.owner));
+            state.own(owner);
             let known = self.known(wanted);
             self.tell(all, state.take(wanted, known));
             let news = state.write(&self.context, now).await;
@@ -176,8 +184,10 @@ impl Task {
                     Some(bytes) => {
                         Known::Files(vec![(path.clone(), File { bytes: bytes.clone(), mode: *mode })])
                     }
-                    None if token.missing() => Known::Broken("no token yet".to_owned()),
-                    None => Known::Pending,
+                    None => match token.missing() {
+                        Some(why) => Known::Broken(format!("no token yet: {why}")),
+                        None => Known::Pending,
+                    },
                 },
                 None => Known::Broken("a token that was not in the pod before".to_owned()),
             },
@@ -186,7 +196,8 @@ impl Task {
     }
 
     fn tell_progress(&self) {
-        let faults: Vec<String> = self.volumes.iter().flat_map(VolumeState::faults).collect();
+        let faults = self.volumes.iter().flat_map(VolumeState::faults);
+        let faults: Vec<String> = faults.chain(self.not_given.clone()).collect();
         let written = self.volumes.iter().all(|v| v.written);
         let progress = Progress { written, faults };
         self.progress.send_if_modified(|old| std::mem::replace(old, progress.clone()) != progress);

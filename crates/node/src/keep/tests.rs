@@ -120,6 +120,11 @@ impl Lab {
         self.notes.0.lock().unwrap().iter().filter(|n| what(n)).count()
     }
 
+    /// Ready when the volume has had content.
+    async fn written(&self) {
+        self.keeper.progress().wait_for(|p| p.written).await.unwrap();
+    }
+
     async fn until(&self, seconds: u64) {
         let target = Duration::from_secs(seconds);
         while self.start.elapsed() < target {
@@ -143,7 +148,7 @@ fn entries(path: &Path) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_token_is_refreshed_in_its_window_and_nothing_is_left_over() {
     let lab = lab(map());
-    lab.keeper.written().await;
+    lab.written().await;
     let first = lab.read("token").unwrap();
     assert_eq!(lab.read("ca.crt").as_deref(), Some("CA"));
     lab.until(490).await;
@@ -162,7 +167,7 @@ async fn a_token_is_refreshed_in_its_window_and_nothing_is_left_over() {
 #[tokio::test(start_paused = true)]
 async fn the_old_token_stays_while_the_server_is_away_and_a_new_one_comes_with_it() {
     let lab = lab(map());
-    lab.keeper.written().await;
+    lab.written().await;
     let first = lab.read("token");
     lab.script.lock().unwrap().away = true;
     lab.until(470).await;
@@ -186,7 +191,7 @@ async fn the_old_token_stays_while_the_server_is_away_and_a_new_one_comes_with_i
 #[tokio::test(start_paused = true)]
 async fn a_source_that_is_missing_does_not_stop_the_token() {
     let lab = lab(None);
-    lab.keeper.written().await;
+    lab.written().await;
     assert!(lab.read("token").is_some());
     assert_eq!(lab.noted(|n| matches!(n, Happening::SourceFailed { what, .. } if what == "configmap m")), 1);
     let first = lab.read("token");
@@ -197,7 +202,7 @@ async fn a_source_that_is_missing_does_not_stop_the_token() {
 #[tokio::test(start_paused = true)]
 async fn an_account_that_was_made_anew_gets_its_token_at_once() {
     let lab = lab(map());
-    lab.keeper.written().await;
+    lab.written().await;
     lab.until(30).await;
     lab.script.lock().unwrap().uid = "u2";
     lab.until(40).await;
@@ -210,7 +215,7 @@ async fn an_account_that_was_made_anew_gets_its_token_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_new_start_without_a_server_keeps_what_is_on_disk() {
     let first = lab(map());
-    first.keeper.written().await;
+    first.written().await;
     let token = first.read("token");
     let dir = first.dir;
     first.keeper.stop().await;

@@ -13,6 +13,8 @@ pub(super) struct TokenState {
     pub(super) key: TokenKey,
     held: Option<Held>,
     failures: u32,
+    /// Why the last request failed.
+    why: Option<String>,
     attempt: UnixTime,
     told: Freshness,
 }
@@ -26,7 +28,7 @@ struct Held {
 impl TokenState {
     /// None yet, and due at once.
     pub(super) fn new(key: TokenKey, now: UnixTime) -> Self {
-        Self { key, held: None, failures: 0, attempt: now, told: Freshness::Fresh }
+        Self { key, held: None, failures: 0, why: None, attempt: now, told: Freshness::Fresh }
     }
 
     /// What is in the file.
@@ -45,12 +47,14 @@ impl TokenState {
         let first = self.held.is_none();
         let lease = Lease::new(granted.asked, granted.seconds, draw);
         self.held = Some(Held { token: granted.token, lease, account_uid: granted.account_uid });
-        (self.failures, self.attempt, self.told) = (0, lease.due(), Freshness::Fresh);
+        (self.failures, self.why) = (0, None);
+        (self.attempt, self.told) = (lease.due(), Freshness::Fresh);
         Happening::TokenRefreshed { late_millis: late.max(0), first }
     }
 
     /// Asks again after a pause; the old token stays.
-    pub(super) fn failed(&mut self, now: UnixTime, draw: Draw) {
+    pub(super) fn failed(&mut self, now: UnixTime, draw: Draw, why: &str) {
+        self.why = Some(why.to_owned());
         self.failures = self.failures.saturating_add(1);
         let left = self.held.as_ref().map_or(0, |held| held.lease.expires().seconds() - now.seconds());
         let pause = retry_after_millis(self.failures, left, draw);
@@ -58,8 +62,8 @@ impl TokenState {
     }
 
     /// Why no token is there, when it failed.
-    pub(super) fn missing(&self) -> bool {
-        self.held.is_none() && self.failures > 0
+    pub(super) fn missing(&self) -> Option<&str> {
+        self.why.as_deref().filter(|_| self.held.is_none())
     }
 
     /// Takes what is known of the account; true when the token is another account's and a new one is due at once.
@@ -133,7 +137,7 @@ mod tests {
         while now < NOW.plus_seconds(700) {
             told.extend(token.news(now));
             if token.is_due(now) {
-                token.failed(now, Draw(0));
+                token.failed(now, Draw(0), "away");
                 attempts += 1;
             }
             assert!(token.wakes() > now);

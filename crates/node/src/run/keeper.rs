@@ -5,10 +5,10 @@
 
 use super::link::{Line, Link};
 use super::place::Place;
-use super::{RunError, reap, signals};
+use super::{RunError, own, reap, signals};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -29,6 +29,8 @@ pub struct Keep<'a> {
     pub door: &'a str,
     /// Whether a private mount is to be had.
     pub mount: bool,
+    /// What the program is to find in the variable that the allocator of this process reads.
+    pub allocator: Option<&'a OsStr>,
     /// The supervisor's process group: the one that a terminal's keys reach.
     pub group: i32,
     /// The program and its arguments.
@@ -44,9 +46,13 @@ pub fn keep(keep: &Keep<'_>) -> Result<(), RunError> {
     // A stop of the whole group must not take the keeper before its program: that is the supervisor's to decide.
     signals::disarm()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(RunError::system)?;
-    let made = if keep.mount { Place::mount() } else { Place::directory() };
-    let place = match made {
-        Ok(place) => place,
+    let made = if keep.mount {
+        Place::mount().map(|place| (place, None))
+    } else {
+        own::make().map(|(path, hold)| (Place::Directory(path), Some(hold)))
+    };
+    let (place, _hold) = match made {
+        Ok(made) => made,
         Err(error) => {
             link.say(&Line::Failed(super::chain(&error)));
             return Ok(());
@@ -58,7 +64,7 @@ pub fn keep(keep: &Keep<'_>) -> Result<(), RunError> {
     });
     let mut heard = link.again()?.hear();
     let code = match heard.next() {
-        Some(Line::Start) => run(keep, &place, heard),
+        Some(Line::Start) => run(keep, &place, &link, heard),
         // The supervisor gave up, or is gone.
         _ => Ok(0),
     };
@@ -75,13 +81,18 @@ pub fn keep(keep: &Keep<'_>) -> Result<(), RunError> {
 fn run(
     keep: &Keep<'_>,
     place: &Place,
+    link: &Link,
     heard: impl Iterator<Item = Line> + Send + 'static,
 ) -> Result<u8, RunError> {
     place.seal()?;
     let mut command = Command::new(super::THIS_PROGRAM);
     command.arg(super::EXEC_COMMAND).arg("--").args(keep.command);
     // The program sees where it finds its files, and nothing of how it came there.
-    command.env(DIRECTORY_VARIABLE, place.path()).env_remove(ALLOCATOR_VARIABLE);
+    command.env(DIRECTORY_VARIABLE, place.path());
+    match keep.allocator {
+        Some(value) => command.env(ALLOCATOR_VARIABLE, value),
+        None => command.env_remove(ALLOCATOR_VARIABLE),
+    };
     // Its kernel-made end, should the keeper be killed, hangs on this thread, which stays.
     let child = command.process_group(keep.group).spawn().map_err(RunError::Start)?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(RunError::NoPlace)?;
@@ -89,8 +100,13 @@ fn run(
     let program = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(RunError::system)?;
     std::thread::spawn(move || pass(&program, heard));
     loop {
-        match rustix::process::wait(WaitOptions::empty()) {
-            Ok(Some((ended, status))) if ended == pid => return Ok(exit_code(status)),
+        match rustix::process::wait(WaitOptions::UNTRACED) {
+            Ok(Some((changed, status))) if changed == pid => match status.stopping_signal() {
+                Some(signal) => {
+                    link.say(&Line::Stopped(pid.as_raw_nonzero().get(), signal));
+                }
+                None => return Ok(exit_code(status)),
+            },
             // One that was left behind by its parent and ended before the program.
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(RunError::system(errno)),

@@ -30,6 +30,8 @@ pub(super) enum Line {
     Start,
     /// Supervisor: send the program this signal.
     Signal(i32),
+    /// Keeper: the program, which has this process id, was stopped by this signal.
+    Stopped(i32, i32),
     /// Keeper: the program and all it started have ended, with this exit code.
     Ended(u8),
 }
@@ -43,6 +45,10 @@ impl Line {
             "failed" => Self::Failed(rest.to_owned()),
             "start" => Self::Start,
             "signal" => Self::Signal(rest.parse().ok()?),
+            "stopped" => {
+                let (pid, signal) = rest.split_once(' ')?;
+                Self::Stopped(pid.parse().ok()?, signal.parse().ok()?)
+            }
             "ended" => Self::Ended(rest.parse().ok()?),
             _ => return None,
         })
@@ -55,6 +61,7 @@ impl Line {
             Self::Failed(why) => format!("failed {}\n", why.replace('\n', " ")),
             Self::Start => "start\n".to_owned(),
             Self::Signal(number) => format!("signal {number}\n"),
+            Self::Stopped(pid, signal) => format!("stopped {pid} {signal}\n"),
             Self::Ended(code) => format!("ended {code}\n"),
         }
     }
@@ -159,6 +166,7 @@ mod tests {
             Line::Directory("/dev/shm/x".into()),
             Line::Failed("no".to_owned()),
             Line::Start,
+            Line::Stopped(7, 20),
             Line::Signal(15),
             Line::Ended(137),
         ];

@@ -9,16 +9,21 @@
 mod error;
 mod reap;
 mod signals;
+mod own;
 mod place;
 mod pod;
 mod link;
 mod keeper;
 mod session;
 mod server;
+mod job;
 mod supervise;
+#[cfg(test)]
+mod session_tests;
 
 pub use error::{RunError, chain};
 pub use keeper::{DIRECTORY_VARIABLE, Keep, exec, keep};
+pub use own::sweep;
 pub use place::MOUNT_PATH;
 pub use pod::Identity;
 pub use supervise::{Settings, run};

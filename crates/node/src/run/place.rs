@@ -24,8 +24,6 @@ pub const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const MAX_ENTRIES: usize = 4096;
 /// Bytes of the volume: twice what a volume may hold, for the switch.
 const VOLUME_OPTIONS: &str = "size=33M,mode=0755";
-/// Directories in memory where a program's own may stand, after `XDG_RUNTIME_DIR`.
-const IN_MEMORY: &str = "/dev/shm";
 
 /// What a program gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,24 +54,6 @@ impl Place {
         let target = mount_point(Path::new(MOUNT_PATH))?;
         tmpfs(&target, VOLUME_OPTIONS)?;
         Ok(Self::Mounted(target))
-    }
-
-    /// Makes a directory that only this user can enter, in memory where there is any.
-    ///
-    /// # Errors
-    /// When no place takes one.
-    pub(super) fn directory() -> Result<Self, RunError> {
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-        let places = runtime.into_iter().chain([PathBuf::from(IN_MEMORY), std::env::temp_dir()]);
-        let mut last = None;
-        for above in places {
-            let path = above.join(format!("jeton-run-{:016x}", fastrand::u64(..)));
-            match fs::DirBuilder::new().mode(0o700).create(&path).and_then(|()| path.canonicalize()) {
-                Ok(path) => return Ok(Self::Directory(path)),
-                Err(error) => last = Some(RunError::disk("make the directory", path, error)),
-            }
-        }
-        Err(last.unwrap_or(RunError::NoPlace))
     }
 
     /// Lets the program read only; whoever opened the place before goes on writing.

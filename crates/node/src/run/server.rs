@@ -1,24 +1,12 @@
 //! The API server as a program in a pod will see it.
 
 use super::RunError;
-use crate::api::named;
 use kube::Config;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use std::path::Path;
 
 /// Who asks, in the server's audit log and `managedFields`.
-const USER_AGENT: &str = concat!("jeton-run/", env!("CARGO_PKG_VERSION"));
-
-/// Reads a kubeconfig's current context.
-pub(super) async fn config(path: &Path) -> Result<Config, RunError> {
-    let read = Kubeconfig::read_from(path).map_err(|e| RunError::Kubeconfig(e.into()))?;
-    let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
-    let mut config = config.map_err(|e| RunError::Kubeconfig(e.into()))?;
-    named(&mut config, USER_AGENT);
-    Ok(config)
-}
+pub(super) const USER_AGENT: &str = concat!("jeton-run/", env!("CARGO_PKG_VERSION"));
 
 /// Host and port, as `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT` have them.
 pub(super) fn address(config: &Config) -> Result<(String, String), RunError> {

@@ -4,7 +4,7 @@
 //! somebody sends to the supervisor alone is passed on. A signal that was ignored from the start (`nohup`) stays so.
 
 use super::RunError;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::Cause;
@@ -30,6 +30,11 @@ impl Caught {
         u8::try_from(128 + self.number).unwrap_or(u8::MAX)
     }
 
+    /// Whether it makes whoever gets it go on.
+    pub(super) fn continues(self) -> bool {
+        self.number == SIGCONT
+    }
+
     /// Whether it asks whoever gets it to end.
     pub(super) fn ends(self) -> bool {
         [SIGTERM, SIGINT, SIGHUP, SIGQUIT].contains(&self.number)
@@ -51,7 +56,8 @@ fn is_ignored(status: &str, number: i32) -> bool {
 
 /// Listens from now on.
 pub(super) fn listen() -> Result<UnboundedReceiver<Caught>, RunError> {
-    let mut signals = SignalsInfo::<WithOrigin>::new(heard()).map_err(RunError::Signals)?;
+    let mut signals =
+        SignalsInfo::<WithOrigin>::new(heard().into_iter().chain([SIGCONT])).map_err(RunError::Signals)?;
     let (sender, receiver) = unbounded_channel();
     std::thread::spawn(move || {
         for origin in signals.forever() {

@@ -1,17 +1,19 @@
 //! The supervisor: everything that needs a credential, and the program's whole life seen from outside.
 
+use super::job::Job;
 use super::keeper::ALLOCATOR_VARIABLE;
 use super::link::{Door, Line, Link};
 use super::place::Place;
 use super::session::Session;
 use super::signals::{self, Caught};
-use super::{Identity, KEEP_COMMAND, Note, RunError, THIS_PROGRAM, pod, reap, server};
-use crate::api::Context;
+use super::{Identity, KEEP_COMMAND, Note, RunError, THIS_PROGRAM, own, pod, reap, server};
+use crate::api::{self, Context, Files};
 use crate::happening::{Happening, Sink};
 use crate::keep::Keeper;
 use crate::volume::Dir;
 use crate::wanted::{self, PodRef};
 use jeton_core::clock::Clock;
+use jeton_core::deliver::Ownership;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Client, Config};
 use rustix::process::{DumpableBehavior, Signal};
@@ -59,6 +61,7 @@ struct Kept {
 struct Scene<'a> {
     settings: &'a Settings,
     config: Config,
+    files: Files,
     note: &'a Note,
 }
 
@@ -71,11 +74,15 @@ pub fn run(settings: &Settings, note: &Note) -> Result<u8, RunError> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(RunError::system)?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(RunError::system)?;
     let mut signals = signals::listen()?;
+    for left in own::sweep() {
+        note(&format!("{} was left by a runner that was killed; it is removed", left.display()));
+    }
     // One thread: the keeper's end hangs on the one that started it.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
-    let config = runtime.block_on(server::config(&settings.kubeconfig))?;
-    let scene = Scene { settings, config, note };
+    let read = runtime.block_on(api::read(&settings.kubeconfig, server::USER_AGENT));
+    let (config, files) = read.map_err(|e| RunError::Kubeconfig(e.into()))?;
+    let scene = Scene { settings, config, files, note };
     let mut kept = Kept::start(&scene)?;
     let began = runtime.block_on(async {
         tokio::select! {
@@ -114,7 +121,9 @@ impl Scene<'_> {
         if identity.namespace.is_empty() {
             identity.namespace.clone_from(&self.config.default_namespace);
         }
-        let client = Client::try_from(self.config.clone()).map_err(|e| RunError::Kubeconfig(e.into()))?;
+        let (path, config) = (&self.settings.kubeconfig, self.config.clone());
+        let client = api::client(path, config, self.files.clone(), server::USER_AGENT);
+        let client = client.map_err(|e| RunError::Kubeconfig(e.into()))?;
         let program = self.settings.command.first().map(OsString::as_os_str).unwrap_or_default();
         let clock = self.settings.clock.clone();
         let (session, pod) = Session::begin(client.clone(), clock, &identity, program, self.note).await?;
@@ -134,6 +143,8 @@ impl Scene<'_> {
         let mut wanted = wanted::wanted(pod).map_err(RunError::Refused)?;
         let volume = pod::token_volume(pod).ok_or(RunError::NoVolume)?;
         wanted.volumes.retain(|v| v.name == volume.name);
+        // The program is this user's, whatever a pod's container would be.
+        wanted.owner = Ownership::default();
         let dir = Dir::open(&kept.outside()).map_err(|e| RunError::Keeper(super::chain(&e)))?;
         let keeper = Keeper::start(&context, wanted, vec![dir]);
         let over = session.stand_behind();
@@ -150,17 +161,21 @@ impl Scene<'_> {
             tokio::join!(session.running(), session.collect_others());
         };
         tokio::pin!(beside);
-        let mut gone = false;
+        let (mut gone, mut job) = (false, Job::default());
         loop {
             let kill_at = waiting.kill_at;
             tokio::select! {
                 line = kept.lines.recv() => match line {
                     Some(Line::Ended(code)) => return Ok(code),
                     Some(Line::Failed(why)) => return Err(RunError::Keeper(why)),
+                    Some(Line::Stopped(program, signal)) => job.stopped(program, signal).await,
                     Some(_) => {}
                     None => return Err(RunError::KeeperGone),
                 },
-                Some(caught) = signals.recv() => waiting.pass(caught, &kept.link),
+                Some(caught) = signals.recv() => match caught.continues() {
+                    true => job.continued(),
+                    false => waiting.pass(caught, &kept.link),
+                },
                 () = &mut over, if !gone => {
                     gone = true;
                     (self.note)(&format!("the pod {} was deleted; the program is ended", session.name()));
@@ -247,6 +262,9 @@ impl Kept {
         if mount {
             command.arg("--mount");
         }
+        if let Some(value) = std::env::var_os(ALLOCATOR_VARIABLE) {
+            command.arg("--allocator").arg(value);
+        }
         command.arg("--").args(&scene.settings.command);
         command.env("KUBERNETES_SERVICE_HOST", host).env("KUBERNETES_SERVICE_PORT", port);
         command.env(ALLOCATOR_VARIABLE, "background_thread:false");
@@ -316,6 +334,9 @@ fn words(what: &Happening) -> Option<String> {
         Happening::SourceFailed { what, why, .. } => format!("{what} is not delivered: {why}"),
         Happening::DiskFailed { why, .. } => format!("the volume cannot be written: {why}"),
         Happening::Blocked { name, .. } => format!("something else is in the place of {name:?}"),
-        Happening::TokenRefreshed { .. } | Happening::Written { .. } => return None,
+        Happening::NotGiven { why } => why.clone(),
+        Happening::TokenRefreshed { .. } | Happening::Written { .. } | Happening::NoRoom { .. } => {
+            return None;
+        }
     })
 }

@@ -2,7 +2,7 @@
 
 use jeton_core::deliver::{Entry, File, Ownership, Seen, Step};
 use jeton_core::limits::{MAX_VOLUME_BYTES, MAX_VOLUME_FILES};
-use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::fs as std_fs;
@@ -283,6 +283,28 @@ impl Dir {
     pub fn remove(&self, name: &str) -> Result<(), DiskError> {
         let raw = CString::new(name).map_err(|_| failed("remove", name)(Errno::INVAL))?;
         self.remove_tree(&raw, 0)
+    }
+
+    /// Whether it belongs to a user.
+    pub(crate) fn is_of(&self, user: Uid) -> bool {
+        fs::fstat(&self.0).is_ok_and(|stat| stat.st_uid == user.as_raw())
+    }
+
+    /// Says for as long as it is open that it is in use; false when somebody is about to remove it.
+    pub(crate) fn hold(&self) -> bool {
+        fs::flock(&self.0, FlockOperation::NonBlockingLockShared).is_ok()
+    }
+
+    /// Takes it for this process alone; false when somebody uses it.
+    pub(crate) fn take(&self) -> bool {
+        fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive).is_ok()
+    }
+
+    /// Whether a name right above still means this directory.
+    pub(crate) fn is_named(&self, above: &Self, name: &str) -> bool {
+        let there = fs::statat(&above.0, name, AtFlags::SYMLINK_NOFOLLOW);
+        let here = fs::fstat(&self.0);
+        matches!((there, here), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
     }
 
     /// Whether this directory lives in memory.

@@ -4,7 +4,9 @@
 //! leaves the old content in place; nothing is ever torn down under a reader.
 
 mod dir;
+mod give;
 mod update;
 
 pub use dir::{Dir, DiskError};
+pub(crate) use give::givable;
 pub use update::{UpdateError, Updated, Volume};
