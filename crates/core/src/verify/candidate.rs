@@ -27,6 +27,7 @@ pub struct Candidate<'a> {
 }
 
 /// What a payload says.
+#[expect(clippy::large_enum_variant, reason = "lives as long as one review; a box would cost an allocation")]
 #[derive(Clone)]
 enum Said {
     /// It could be read in one pass.

@@ -2,6 +2,7 @@
 
 use crate::claims::{LegacyClaims, PackedClaims};
 
+#[expect(clippy::large_enum_variant, reason = "lives as long as one review; a box would cost an allocation")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ProvenClaims {
     Bound(PackedClaims),

@@ -127,7 +127,7 @@ fn workload(
         client: ClientRow {
             name: names.of(Kind::Program, &case.client.library),
             version: case.client.version.as_ref().map(|version| names.of(Kind::Version, version)),
-            user_agent: names.of(Kind::Agent, &case.user_agent),
+            user_agent: names.of(Kind::Agent, case.user_agent),
             token_reload: case.client.token_reload,
             ca_reload: case.client.ca_reload.clone(),
             found_by: if case.seen { "user-agent" } else { "none" },

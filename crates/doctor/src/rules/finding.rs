@@ -95,7 +95,7 @@ pub(super) fn of_case(
     ];
     let provider = if is_provider(case) { word("provider-note", lang) } else { "" };
     values.push(("provider", provider.to_owned()));
-    let detail = names.of(Kind::Agent, &case.user_agent);
+    let detail = names.of(Kind::Agent, case.user_agent);
     let evidence = evidence(case, outlook, names);
     let cluster = case.cluster.map(|name| names.of(Kind::Source, name));
     finished(Draft { rule, severity, cluster, place, detail, evidence, values }, Vec::new(), lang)
