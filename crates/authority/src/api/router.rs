@@ -99,7 +99,7 @@ impl App {
 
     /// A connection whose requests this API will answer.
     pub fn converse(&self, peer: Peer) -> Arc<Conversation> {
-        Arc::new(Conversation::new(self.observer.clone(), peer))
+        Arc::new(Conversation::new(self.observer.clone(), peer.address, peer.user))
     }
 
     /// Answers a request, whatever it is.

@@ -8,7 +8,6 @@
 
 use super::Observer;
 use super::labels::labels;
-use crate::edge::Peer;
 use crate::metrics::Series;
 use crate::request_info::RequestLine;
 use http::request::Parts;
@@ -42,11 +41,17 @@ pub(super) struct Asked {
 }
 
 impl Conversation {
-    /// A connection that has just been made.
-    pub fn new(observer: Arc<Observer>, peer: Peer) -> Self {
+    /// A connection that has just been made from this address, by whom its certificate names.
+    pub fn new(observer: Arc<Observer>, address: SocketAddr, user: Option<UserInfo>) -> Self {
         let number = observer.conversations.fetch_add(1, Ordering::Relaxed);
-        let (address, user) = (peer.address, peer.user.map(Arc::new));
-        Self { observer, address, user, number, requests: AtomicU64::new(0), last: Mutex::default() }
+        Self {
+            observer,
+            address,
+            user: user.map(Arc::new),
+            number,
+            requests: AtomicU64::new(0),
+            last: Mutex::default(),
+        }
     }
 
     /// Whom the client's certificate names.
@@ -102,8 +107,8 @@ mod tests {
         let metrics = Arc::new(Metrics::new(&Figures::new().unwrap()).unwrap());
         let clock = Clock::new(|| UnixTime::from_seconds(0));
         let observer = Arc::new(Observer::new(metrics.clone(), None, clock));
-        let peer = || Peer { address: "192.0.2.7:1".parse().unwrap(), user: None };
-        let conversation = Conversation::new(observer.clone(), peer());
+        let address = "192.0.2.7:1".parse().unwrap();
+        let conversation = Conversation::new(observer.clone(), address, None);
         let asked = |method: &str, target: &str| {
             let request = Request::builder().method(method).uri(target).body(()).unwrap();
             let asked = conversation.asked(&request.into_parts().0);
@@ -131,7 +136,7 @@ mod tests {
                 .map(|line| line.rsplit(' ').next().unwrap().to_owned())
         };
         assert_eq!((shown(200).as_deref(), shown(404)), (Some("1"), None), "what was forgotten begins anew");
-        let other = Conversation::new(observer, peer());
+        let other = Conversation::new(observer, address, None);
         let ids = [conversation.next_id(), conversation.next_id(), other.next_id(), other.next_id()];
         assert!(ids.iter().enumerate().all(|(at, id)| !ids[..at].contains(id)));
     }
