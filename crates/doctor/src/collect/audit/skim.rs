@@ -181,11 +181,9 @@ impl<'a> Scan<'a> {
     /// Text without escapes.
     fn plain(&mut self) -> Option<&'a str> {
         self.expect(b'"')?;
-        let start = self.at;
-        self.at = self.next_special(start)?;
-        let text = self.line.get(start..self.at)?;
-        self.expect(b'"')?;
-        Some(text)
+        let (start, end) = (self.at, self.next_special(self.at)?);
+        self.at = end + 1;
+        self.line.get(start..end).filter(|_| self.line.as_bytes().get(end) == Some(&b'"'))
     }
 
     /// Passes over text, which may have escapes.

@@ -173,10 +173,14 @@ impl Tally {
     /// The facts, in an order of their own.
     pub(super) fn finish(self, facts: &mut Facts) {
         drop(self.seen);
-        // Boxes are sorted more cheaply than what is in them.
-        let mut records: Vec<_> = self.uses.into_values().collect();
-        records.sort_by(|a, b| a.place().cmp(&b.place()));
-        facts.uses.extend(records.into_iter().map(|record| record.finish()));
+        // Places are looked up once for each record, not once for each comparison.
+        let records: Vec<_> = self.uses.into_values().collect();
+        let mut order: Vec<_> = records.iter().map(|record| record.place()).zip(0..).collect();
+        order.sort_unstable();
+        let order: Vec<usize> = order.into_iter().map(|(_, at)| at).collect();
+        let mut records: Vec<_> = records.into_iter().map(Some).collect();
+        let in_order = order.into_iter().filter_map(|at| records.get_mut(at)?.take());
+        facts.uses.extend(in_order.map(|record| record.finish()));
         facts.issues.extend(self.issues.into_values().map(|issue| *issue));
         facts.issues.sort_by(|a, b| (a.at, &a.credential).cmp(&(b.at, &b.credential)));
         facts.refusals.extend(self.refusals.into_values().map(|refusal| *refusal));
