@@ -235,7 +235,7 @@ pub fn refusal(words: &str, token: &str, now: UnixTime) -> (&'static str, String
     for (part, check, evidence) in [
         ("no keys found", "key", "the key id in the header is unknown to the server".to_owned()),
         (
-            "does not verify",
+            "cryptographic primitive",
             "signature",
             "the signature does not belong to this header and payload".to_owned(),
         ),
@@ -345,6 +345,17 @@ mod tests {
             ("[invalid bearer token, service account token has expired]", "time", "exp was in 66 min"),
             ("[invalid bearer token, serviceaccounts \"builder\" not found]", "account", "ci/builder"),
             ("[invalid bearer token, invalid signature, no keys found]", "key", "unknown"),
+            // Kubernetes 1.36, and this server.
+            (
+                "[invalid bearer token, go-jose/go-jose: error in cryptographic primitive]",
+                "signature",
+                "does not belong",
+            ),
+            (
+                "[invalid bearer token, the signature does not verify: error in cryptographic primitive]",
+                "signature",
+                "does not belong",
+            ),
         ] {
             let (got, why) = refusal(words, &token(POD), NOW);
             assert_eq!(got, check);
