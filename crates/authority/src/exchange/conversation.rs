@@ -41,17 +41,11 @@ pub(super) struct Asked {
 }
 
 impl Conversation {
-    /// A connection that has just been made from this address, by whom its certificate names.
+    /// A connection that has just been made: from where, and by whom if a certificate says so.
     pub fn new(observer: Arc<Observer>, address: SocketAddr, user: Option<UserInfo>) -> Self {
         let number = observer.conversations.fetch_add(1, Ordering::Relaxed);
-        Self {
-            observer,
-            address,
-            user: user.map(Arc::new),
-            number,
-            requests: AtomicU64::new(0),
-            last: Mutex::default(),
-        }
+        let user = user.map(Arc::new);
+        Self { observer, address, user, number, requests: AtomicU64::new(0), last: Mutex::default() }
     }
 
     /// Whom the client's certificate names.
