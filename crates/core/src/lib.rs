@@ -10,6 +10,7 @@
 //! from what the stage returned.
 
 pub mod limits;
+pub mod text;
 pub mod time;
 pub mod clock;
 pub mod ident;

@@ -4,6 +4,7 @@ use super::rows::rows;
 use super::{colon, gap, named, omitted, plain};
 use crate::knowledge::texts::{Lang, fill, word};
 use crate::report::{Coverage, DeadlineKind, Finding, Report, Workload};
+use jeton_core::text::is_hidden;
 use std::fmt::Write;
 
 /// The verdict, in one line.
@@ -149,9 +150,7 @@ pub(super) fn gaps(source: &Coverage, lang: Lang) -> Vec<String> {
 
 /// A User-Agent or name may hold escape sequences of a terminal, or letters that turn the direction of the line.
 pub(super) fn printable(text: &str) -> String {
-    let turns =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Columns as wide as their widest cell; wide letters of Chinese count twice.

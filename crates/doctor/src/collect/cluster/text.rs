@@ -1,6 +1,7 @@
 //! Foreign text is cut and cleaned when it comes in, so that nothing later has to.
 
 use crate::limits::MAX_TEXT_BYTES;
+use jeton_core::text::is_hidden;
 
 /// At most `max` bytes; control characters, which can drive a terminal, become spaces.
 pub fn clean(text: &str, max: usize) -> String {
@@ -8,11 +9,7 @@ pub fn clean(text: &str, max: usize) -> String {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text[..end].replace(hidden, " ")
+    text[..end].replace(is_hidden, " ")
 }
 
 /// A name.
