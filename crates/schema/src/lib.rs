@@ -16,7 +16,7 @@ pub mod structural;
 
 pub use conform::conform;
 pub use openapi::{Served, openapi_v3};
-pub use patch::{MAX_OPERATIONS, PatchError, json_patch, merge_patch, strategic_patch};
+pub use patch::{MAX_COPIED_BYTES, MAX_OPERATIONS, PatchError, json_patch, merge_patch, strategic_patch};
 pub use protobuf::{Envelope, envelope};
 pub use strict::{Decoded, json, yaml};
 pub use table::{TypeRef, kind};

@@ -6,10 +6,14 @@
 
 use crate::MAX_DEPTH;
 use crate::table::{Field, Shape, Type, TypeRef, inner, table};
+use json_patch::PatchOperation;
 use serde_json::{Map, Value};
 
 /// Most operations of one JSON patch. Kubernetes 1.36: 10,000.
 pub const MAX_OPERATIONS: usize = 10_000;
+
+/// Bytes of JSON that the copies of one JSON patch may add. Kubernetes 1.36: 3 MiB.
+pub const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
 
 /// Why a patch does not apply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,10 +38,10 @@ pub fn merge_patch(target: &mut Value, patch: &Value) -> Result<(), PatchError> 
     Ok(())
 }
 
-/// RFC 6902.
+/// RFC 6902. On an error the target is something in between.
 ///
 /// # Errors
-/// Malformed when it is no list of operations; DoesNotApply when a path or test fails.
+/// Malformed when it is no list of operations; DoesNotApply when a path or test fails, or copies add up to too much.
 pub fn json_patch(target: &mut Value, patch: Value) -> Result<(), PatchError> {
     let operations: json_patch::Patch = serde_json::from_value(patch)
         .map_err(|e| PatchError::Malformed(format!("error decoding patch: {e}")))?;
@@ -46,7 +50,57 @@ pub fn json_patch(target: &mut Value, patch: Value) -> Result<(), PatchError> {
             "a JSON patch may have at most {MAX_OPERATIONS} operations"
         )));
     }
-    json_patch::patch(target, &operations).map_err(|e| PatchError::DoesNotApply(e.to_string()))
+    let mut growth = Growth { deepest: levels(target), copied: 0 };
+    for operation in operations.0 {
+        growth.admit(target, &operation)?;
+        json_patch::patch_unsafe(target, &[operation])
+            .map_err(|e| PatchError::DoesNotApply(e.to_string()))?;
+    }
+    Ok(())
+}
+
+/// How a JSON patch makes its target grow: a copy of the whole into itself doubles it, and a move into a new member nests
+/// it, so that a few operations would be more than any memory or stack holds.
+struct Growth {
+    /// No path of the target is longer.
+    deepest: usize,
+    copied: usize,
+}
+
+impl Growth {
+    fn admit(&mut self, target: &Value, operation: &PatchOperation) -> Result<(), PatchError> {
+        let length = |path: &str| path.matches('/').count();
+        let moved = |from: &str, to: &str| length(to) + self.deepest.saturating_sub(length(from));
+        let reached = match operation {
+            PatchOperation::Add(add) => length(add.path.as_str()) + levels(&add.value),
+            PatchOperation::Replace(replace) => length(replace.path.as_str()) + levels(&replace.value),
+            PatchOperation::Move(own) => moved(own.from.as_str(), own.path.as_str()),
+            PatchOperation::Copy(copy) => moved(copy.from.as_str(), copy.path.as_str()),
+            PatchOperation::Remove(_) | PatchOperation::Test(_) => 0,
+        };
+        self.deepest = self.deepest.max(reached);
+        if self.deepest > MAX_DEPTH {
+            let why = format!("the patch would nest the object deeper than {MAX_DEPTH} levels");
+            return Err(PatchError::DoesNotApply(why));
+        }
+        if let PatchOperation::Copy(copy) = operation {
+            self.copied += target.pointer(copy.from.as_str()).map_or(0, |found| found.to_string().len());
+        }
+        if self.copied > MAX_COPIED_BYTES {
+            let why = format!("the copies of the patch have more than {MAX_COPIED_BYTES} bytes");
+            return Err(PatchError::DoesNotApply(why));
+        }
+        Ok(())
+    }
+}
+
+/// Lists and objects inside each other; bodies were bounded when they were read.
+fn levels(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(levels).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(levels).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// Kubernetes' strategic merge.
@@ -275,5 +329,34 @@ mod tests {
         assert!(matches!(json_patch(&mut target, json!({})), Err(PatchError::Malformed(_))));
         let many: Vec<Value> = vec![json!({"op": "test", "path": "/a/0", "value": 2}); MAX_OPERATIONS + 1];
         assert!(matches!(json_patch(&mut target, json!(many)), Err(PatchError::Malformed(_))));
+    }
+    #[test]
+    fn copies_and_moves_do_not_make_an_object_without_end() {
+        let double = json!({"op": "copy", "from": "", "path": "/a"});
+        let wider = [
+            json!({"op": "copy", "from": "/a", "path": "/b"}),
+            json!({"op": "copy", "from": "/b", "path": "/a/-"}),
+        ];
+        let wrap = [
+            json!({"op": "add", "path": "/b", "value": {}}),
+            json!({"op": "move", "from": "/a", "path": "/b/a"}),
+            json!({"op": "move", "from": "/b", "path": "/a"}),
+        ];
+        for (operations, word) in
+            [(vec![double], "nest"), (wider.to_vec(), "copies"), (wrap.to_vec(), "nest")]
+        {
+            let many: Vec<Value> = operations.iter().cycle().take(400).cloned().collect();
+            let mut target = json!({"a": ["text"]});
+            let Err(PatchError::DoesNotApply(why)) = json_patch(&mut target, json!(many)) else { panic!() };
+            assert!(why.contains(word), "{why}");
+            assert!(levels(&target) <= MAX_DEPTH && target.to_string().len() <= 3 * MAX_COPIED_BYTES);
+        }
+        let mut target = json!({"a": {"b": {"c": 1}}});
+        let plain = [
+            json!({"op": "move", "from": "/a/b", "path": "/d"}),
+            json!({"op": "copy", "from": "/d", "path": "/a/d"}),
+        ];
+        json_patch(&mut target, json!(plain)).unwrap();
+        assert_eq!(target, json!({"a": {"d": {"c": 1}}, "d": {"c": 1}}));
     }
 }
