@@ -251,3 +251,14 @@ fn rows_of_the_users_come_first() {
         assert!(error.starts_with("own.tsv, ") && error.contains(words), "{error}");
     }
 }
+
+/// Each `*` more would take hundreds of times as long, were dead ends not remembered.
+#[test]
+fn a_pattern_of_many_stars_comes_to_an_end() {
+    let mut knowledge = built_in();
+    let pattern = "*a".repeat(16);
+    knowledge.extend("own.tsv", &format!("{pattern}{{v}}!\tmine\tnone\t-\tx\tx\n")).unwrap();
+    let agent = "a".repeat(512);
+    assert_eq!(knowledge.client(&format!("{agent}/1")).library, agent);
+    assert_eq!(knowledge.client(&format!("{agent}1/!")).library, format!("{agent}1"));
+}

@@ -179,7 +179,10 @@ fn missing(row: &GapRow) -> Missing {
     let detail = clean(&row.detail, MAX_REASON_BYTES);
     match gap::IDS.into_iter().find(|id| *id == row.id) {
         Some(id) => Missing { id, detail },
-        None => Missing { id: gap::OTHER, detail: format!("{}: {detail}", name(&row.id)) },
+        None => {
+            let detail = clean(&format!("{}: {detail}", name(&row.id)), MAX_REASON_BYTES);
+            Missing { id: gap::OTHER, detail }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! User-Agent → library and version.
 
 use super::table::{Table, TableError, optional};
+use std::collections::HashSet;
 
 /// Cells of a row.
 pub(super) const COLUMNS: usize = 6;
@@ -67,12 +68,15 @@ fn pieces(pattern: &str) -> Vec<Piece> {
     pieces
 }
 
+/// Places where a search ended without success: pieces left, bytes left. A pattern of the user's own may have many `*`.
+type Dead = HashSet<(usize, usize)>;
+
 /// Whether the pieces fit; the text that stands for the version is put into `version`.
-fn fits<'a>(pieces: &[Piece], text: &'a str, version: &mut Option<&'a str>) -> bool {
+fn fits<'a>(pieces: &[Piece], text: &'a str, version: &mut Option<&'a str>, dead: &mut Dead) -> bool {
     let Some((first, rest)) = pieces.split_first() else { return text.is_empty() };
     match first {
         Piece::Text(wanted) => {
-            text.strip_prefix(wanted.as_str()).is_some_and(|after| fits(rest, after, version))
+            text.strip_prefix(wanted.as_str()).is_some_and(|after| fits(rest, after, version, dead))
         }
         Piece::Version => {
             let end = text.find(['/', ' ', '(']).unwrap_or(text.len());
@@ -80,20 +84,21 @@ fn fits<'a>(pieces: &[Piece], text: &'a str, version: &mut Option<&'a str>) -> b
                 return false;
             }
             *version = Some(&text[..end]);
-            fits(rest, &text[end..], version) || rest.is_empty()
+            fits(rest, &text[end..], version, dead) || rest.is_empty()
         }
-        Piece::Anything => anything(rest, text, version),
+        Piece::Anything => anything(rest, text, version, dead),
     }
 }
 
-/// `*` stops at the first place where the next text stands; patterns here never need to look further back.
-fn anything<'a>(rest: &[Piece], text: &'a str, version: &mut Option<&'a str>) -> bool {
+/// `*` stops at the first place where the next text stands and what is behind it fits.
+fn anything<'a>(rest: &[Piece], text: &'a str, version: &mut Option<&'a str>, dead: &mut Dead) -> bool {
     match rest.first() {
         None => true,
-        Some(Piece::Text(wanted)) => {
-            text.match_indices(wanted.as_str()).any(|(at, _)| fits(rest, &text[at..], version))
-        }
-        Some(_) => fits(rest, text, version),
+        Some(Piece::Text(wanted)) => text.match_indices(wanted.as_str()).any(|(at, _)| {
+            let place = (rest.len(), text.len() - at);
+            !dead.contains(&place) && (fits(rest, &text[at..], version, dead) || !dead.insert(place))
+        }),
+        Some(_) => fits(rest, text, version, dead),
     }
 }
 
@@ -101,7 +106,7 @@ fn anything<'a>(rest: &[Piece], text: &'a str, version: &mut Option<&'a str>) ->
 pub(super) fn find(rules: &[AgentRule], user_agent: &str) -> Agent {
     for rule in rules {
         let mut version = None;
-        if fits(&rule.pattern, user_agent, &mut version) {
+        if fits(&rule.pattern, user_agent, &mut version, &mut Dead::new()) {
             return Agent {
                 library: rule.library.clone(),
                 version: version.map(|v| v.trim_end_matches("-SNAPSHOT").to_owned()),
