@@ -3,7 +3,7 @@
 //! Invariant: a check that did not run is never counted as passed, and the exit code follows the counts.
 
 use crate::tools::Missing;
-use crate::{clients, console, generate, tidy, tools, workspace};
+use crate::{clients, console, fuzz, generate, tidy, tools, workspace};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -44,7 +44,7 @@ const BESIDE: &str =
 /// A chore by name, and how to run it.
 type Chore = (&'static str, fn() -> Result<Count, String>);
 
-const CHORES: [Chore; 9] = [
+const CHORES: [Chore; 10] = [
     ("format (cargo fmt --check)", || cargo(&["fmt", "--all", "--check"])),
     ("rules (cargo xtask tidy)", || tidy::chore().map(|code| Count::one(code == ExitCode::SUCCESS))),
     ("lints (cargo clippy)", || {
@@ -59,6 +59,9 @@ const CHORES: [Chore; 9] = [
     ("tests (cargo test)", || tests(&["test", "--workspace", "--locked", "--no-fail-fast"])),
     ("real kubectl (go build, cargo test)", kubectl),
     ("real Prometheus (apt-get install, cargo test)", prometheus),
+    ("fuzz targets (cargo install cargo-fuzz, a few seconds each)", || {
+        fuzz_targets(&[], fuzz::SHORT_SECONDS)
+    }),
 ];
 
 /// Chores that run only when they are named, each with the reason.
@@ -105,6 +108,21 @@ fn prometheus() -> Result<Count, String> {
         ]),
         Err(missing) => Ok(skipped("prometheus", &missing)),
     }
+}
+
+/// Fuzz targets as tests, or one skipped where they cannot be built.
+fn fuzz_targets(names: &[String], seconds: u32) -> Result<Count, String> {
+    match fuzz::run(names, seconds)? {
+        Ok(fuzz::Outcome { passed, failed }) => Ok(Count { passed, failed, skipped: 0 }),
+        Err(missing) => Ok(skipped("fuzz", &missing)),
+    }
+}
+
+/// Runs fuzz targets for as long as somebody wants to wait.
+pub(crate) fn fuzz(names: &[String], seconds: u32) -> Result<ExitCode, String> {
+    let count = fuzz_targets(names, seconds)?;
+    console::say(&format!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped));
+    Ok(count.exit())
 }
 
 /// The tests with real client libraries; those of a language that cannot be installed here are left out, one skipped each.

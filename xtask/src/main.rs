@@ -11,6 +11,7 @@ mod tidy;
 mod tools;
 mod clients;
 mod generate;
+mod fuzz;
 mod check;
 mod dist;
 mod bench;
@@ -50,6 +51,15 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Run fuzz targets: all of them, or those named. What they find is kept under target/fuzz.
+    Fuzz {
+        /// Such as `audit_log`; each is a file of fuzz/targets.
+        #[arg(value_name = "TARGET")]
+        targets: Vec<String>,
+        /// Seconds for each.
+        #[arg(long, value_name = "N", default_value_t = fuzz::SHORT_SECONDS)]
+        seconds: u32,
+    },
     /// Measure speed and size and print ratios: `bench`, or some of its parts, `bench issue review scale delete agent doctor`;
     /// `-o json` for programs. Exit 1: a target was missed.
     Bench {
@@ -66,6 +76,7 @@ fn main() -> ExitCode {
         Chore::Dist { target } => dist::chore(target.as_deref()),
         Chore::Tidy => tidy::chore(),
         Chore::Generate { check } => generate::chore(check),
+        Chore::Fuzz { targets, seconds } => check::fuzz(&targets, seconds),
         Chore::Bench { arguments } => bench::chore(&arguments),
     };
     outcome.unwrap_or_else(|message| {

@@ -90,6 +90,29 @@ pub(crate) fn prometheus() -> Result<(), Missing> {
     }
 }
 
+/// The release of cargo-fuzz that is installed where there is none.
+const CARGO_FUZZ: &str = "0.13.2";
+
+/// cargo-fuzz, and the C++ compiler that libFuzzer is built with: the machine's, or one of our own in `target/tools`.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf, Missing> {
+    if !runs("c++", "--version") {
+        return Err(Missing { what: "a C++ compiler".to_owned(), remedy: "apt-get install g++" });
+    }
+    let own = workspace::target().join("tools");
+    let tools = [PathBuf::from("cargo-fuzz"), own.join("bin/cargo-fuzz")];
+    let found = || tools.iter().find(|tool| Command::new(tool).args(["fuzz", "--version"]).output().is_ok());
+    if found().is_none() {
+        let mut install = workspace::cargo();
+        install.args(["install", "cargo-fuzz", "--locked", "--version", CARGO_FUZZ, "--root"]);
+        // Only its messages matter, and only where it fails.
+        let _ = install.arg(&own).status();
+    }
+    found().cloned().ok_or_else(|| Missing {
+        what: format!("cargo-fuzz {CARGO_FUZZ}"),
+        remedy: "cargo install cargo-fuzz --locked, with a network where cargo finds its crates",
+    })
+}
+
 fn runs(program: &str, argument: &str) -> bool {
     Command::new(program).arg(argument).output().is_ok_and(|out| out.status.success())
 }
