@@ -8,6 +8,7 @@ use crate::args::{LogFormat, Logging};
 use jeton_core::clock::Clock;
 use jeton_core::limits::MAX_TOKEN_BYTES;
 use jeton_core::policy::Lifetimes;
+use jeton_core::text::printable;
 use jeton_core::time::UnixTime;
 use std::error::Error;
 use std::io::{IsTerminal, Write};
@@ -51,19 +52,19 @@ impl Failure {
 /// Says why a command failed.
 pub(crate) fn complain(failure: &Failure) {
     // Nobody is left to tell when standard error is closed.
-    let _ = writeln!(std::io::stderr(), "error: {}", failure.message);
+    let _ = writeln!(std::io::stderr(), "error: {}", printable(&failure.message));
 }
 
 /// Tells something on the way, on standard error.
 pub(crate) fn note(line: &str) {
     // Nobody is left to tell when standard error is closed.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
 }
 
-/// Writes one line to standard output, at once.
+/// Writes one line to standard output, at once. Claims of a token and words of a server are in some: none drives the terminal.
 pub(crate) fn say(line: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| Failure::of(&e))
+    writeln!(out, "{}", printable(line)).and_then(|()| out.flush()).map_err(|e| Failure::of(&e))
 }
 
 /// Writes a whole text to standard output. A reader that has seen enough (`| head`) is no error.
