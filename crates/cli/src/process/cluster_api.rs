@@ -270,4 +270,48 @@ mod tests {
             assert!(refuse(&Value::Null, &user).unwrap_err().message.contains(want));
         }
     }
+    proptest::proptest! {
+        /// No `exec` among the pieces: it would be run.
+        #[test]
+        fn no_kubeconfig_makes_it_panic(picks in proptest::collection::vec(0..PIECES.len(), 0..24)) {
+            let text: String = picks.into_iter().map(|at| PIECES[at]).collect();
+            for text in [&text, &format!("{TWO_OPEN}{text}}}}}], clusters: [{{name: c, cluster: {{{text}}}}}]}}")] {
+                let Ok(config) = serde_yaml_ng::from_str(text) else { continue };
+                let config = Kubeconfig { config, path: "k".into() };
+                for context in config.contexts(&[]).unwrap_or_default() {
+                    if let Err(failure) = config.cluster(&context) {
+                        proptest::prop_assert!(failure.message.starts_with("kubeconfig: "), "{}", failure.message);
+                    }
+                }
+            }
+        }
+    }
+
+    const TWO_OPEN: &str = "{current-context: a, contexts: [{name: a, context: {cluster: c, user: u}}], users: [{name: u, user: {";
+    const PIECES: [&str; 24] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "name: a",
+        ", ",
+        "contexts: ",
+        "clusters: ",
+        "users: ",
+        "cluster: ",
+        "user: ",
+        "token: x",
+        "server: 'https://[::1]:0/p'",
+        "server: https://h",
+        "server: 'https://h:99999'",
+        "tls-server-name: '*'",
+        "certificate-authority-data: ",
+        "aGVsbG8=",
+        "client-key-data: ",
+        "client-certificate-data: ",
+        "current-context: a",
+        "as-groups: ",
+        "tokenFile: /nowhere",
+        "null",
+    ];
 }
