@@ -30,15 +30,17 @@ pub fn run() -> Result<Vec<Line>, Box<dyn Error>> {
     let start = |name: &str| -> Result<_, Box<dyn Error>> {
         let server = Server::start(&dir.path().join(name), &["--service-account-signing-key-file", key])?;
         let pods = fill(&server.access, 1, 100)?;
-        let load = Generator::connect(&server.access)?;
-        Ok((server, pods, load))
+        Ok((server, pods))
     };
-    let (_server, pods, mut load) = start("data")?;
+    let (server, pods) = start("data")?;
     let all = reviews(pem.as_bytes(), &pods, TOKENS + 1)?;
     let (tokens, probe) = all.split_at(TOKENS);
     // A server of its own, because no server remembers as many tokens as both need.
-    let (_issuer, own_pods, mut own_load) = start("own")?;
+    let (issuer, own_pods) = start("own")?;
+    let mut own_load = Generator::connect(&issuer.access)?;
     let own = issued_reviews(&mut own_load, &own_pods, TOKENS)?;
+    // Only now: a server does not wait for long until a connection says something.
+    let mut load = Generator::connect(&server.access)?;
     let body = load.body(&probe[0], ACCEPTED)?;
     let bare = bare(&dir.path().join("bare"), &body)?;
     let mut bare_load = Generator::connect(&bare.access)?;
