@@ -91,7 +91,7 @@ async fn send(app: &Arc<App>, request: Request<Full<Bytes>>) {
     };
     let peer = Peer { address: "127.0.0.1:1".parse().unwrap(), user: Some(user) };
     let shown = format!("{} {}", request.method(), request.uri());
-    let response = app.answer(request, &peer).await;
+    let response = app.answer(request, &app.converse(peer)).await;
     assert_ne!(response.status().as_u16(), 500, "{shown}");
     let media = response.headers().get("content-type").cloned();
     // The rest comes as it happens, and nothing does.
