@@ -4,9 +4,9 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
 use jeton_core::claims::{
-    LEGACY_ISSUER, LegacyClaims, claims, header, issuer, legacy_claims, legacy_payload,
+    Claims, LEGACY_ISSUER, LegacyClaims, PackedClaims, claims, header, issuer, legacy_claims, legacy_payload,
+    payload,
 };
-use jeton_core::claims::{payload, plain_claims};
 use jeton_core::explain::{explain, refusal};
 use jeton_core::keys::{KeySet, PublicKey};
 use jeton_core::policy::Policy;
@@ -36,16 +36,17 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn as_payload(bytes: &[u8]) {
     let strict = claims(bytes);
-    if let Some(quick) = plain_claims(bytes) {
-        assert_eq!(Ok(&quick), strict.as_ref());
-        assert_eq!(Some(&quick.issuer), issuer(bytes).as_ref());
+    if let Ok(quick) = PackedClaims::read(bytes.to_vec()) {
+        assert_eq!(Ok(&Claims::from(&quick)), strict.as_ref());
+        assert_eq!(Some(quick.issuer()), issuer(bytes).as_deref());
     }
     if let Ok(strict) = strict {
         let written = payload(&strict);
         assert_eq!(Ok(&strict), claims(&written).as_ref());
-        if let Some(quick) = plain_claims(&written) {
-            assert_eq!(strict, quick);
+        if let Ok(quick) = PackedClaims::read(written) {
+            assert_eq!(strict, Claims::from(&quick));
         }
+        assert_eq!(strict, Claims::from(&PackedClaims::of(&strict)));
     }
     if let Ok(legacy) = legacy_claims(bytes) {
         let read = legacy_claims(&legacy_payload(&legacy)).unwrap();

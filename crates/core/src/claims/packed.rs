@@ -5,7 +5,7 @@
 //!
 //! Invariant: wherever [`PackedClaims::read`] reads something, [`super::claims`] and [`super::issuer`] read the same.
 
-use super::{Claims, Ref};
+use super::{Claims, Private, Ref};
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use std::fmt;
@@ -162,6 +162,29 @@ impl PackedClaims {
     }
 }
 
+impl From<&PackedClaims> for Claims {
+    fn from(packed: &PackedClaims) -> Self {
+        let of = |view: RefView<'_>| Ref { name: view.name.to_owned(), uid: view.uid.to_owned() };
+        Self {
+            issuer: packed.issuer().to_owned(),
+            subject: packed.subject().to_owned(),
+            audiences: packed.audiences().map(str::to_owned).collect(),
+            expires: packed.expires,
+            issued_at: packed.issued_at,
+            not_before: packed.not_before,
+            id: packed.id().to_owned(),
+            private: Private {
+                namespace: packed.namespace().to_owned(),
+                account: of(packed.account()),
+                secret: packed.secret().map(of),
+                pod: packed.pod().map(of),
+                node: packed.node().map(of),
+                warn_after: packed.warn_after,
+            },
+        }
+    }
+}
+
 impl fmt::Debug for PackedClaims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PackedClaims({:?}, jti {:?})", self.subject(), self.id())
@@ -267,29 +290,8 @@ impl Plain<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Private, claims, issuer};
+    use super::super::{claims, issuer};
     use super::*;
-
-    fn unpacked(packed: &PackedClaims) -> Claims {
-        let of = |view: RefView<'_>| Ref { name: view.name.to_owned(), uid: view.uid.to_owned() };
-        Claims {
-            issuer: packed.issuer().to_owned(),
-            subject: packed.subject().to_owned(),
-            audiences: packed.audiences().map(str::to_owned).collect(),
-            expires: packed.expires,
-            issued_at: packed.issued_at,
-            not_before: packed.not_before,
-            id: packed.id().to_owned(),
-            private: Private {
-                namespace: packed.namespace().to_owned(),
-                account: of(packed.account()),
-                secret: packed.secret().map(of),
-                pod: packed.pod().map(of),
-                node: packed.node().map(of),
-                warn_after: packed.warn_after,
-            },
-        }
-    }
 
     #[test]
     fn the_quick_reader_sees_what_the_strict_ones_see() {
@@ -303,8 +305,8 @@ mod tests {
         ] {
             let read = PackedClaims::read(quick.as_bytes().to_vec()).unwrap();
             let strict = claims(quick.as_bytes()).unwrap();
-            assert_eq!(unpacked(&read), strict, "{quick}");
-            assert_eq!(unpacked(&PackedClaims::of(&strict)), strict, "{quick}");
+            assert_eq!(Claims::from(&read), strict, "{quick}");
+            assert_eq!(Claims::from(&PackedClaims::of(&strict)), strict, "{quick}");
             assert_eq!(Some(read.issuer()), issuer(quick.as_bytes()).as_deref(), "{quick}");
         }
         for slow in [
