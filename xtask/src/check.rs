@@ -59,9 +59,7 @@ const CHORES: [Chore; 10] = [
     ("tests (cargo test)", || tests(&["test", "--workspace", "--locked", "--no-fail-fast"])),
     ("real kubectl (go build, cargo test)", kubectl),
     ("real Prometheus (apt-get install, cargo test)", prometheus),
-    ("fuzz targets (cargo install cargo-fuzz, a few seconds each)", || {
-        fuzz_targets(&[], fuzz::SHORT_SECONDS)
-    }),
+    ("fuzz targets (cargo install cargo-fuzz, their seeds)", || fuzz_targets(&[], fuzz::SEEDS_ALONE)),
 ];
 
 /// Chores that run only when they are named, each with the reason.
