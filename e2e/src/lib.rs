@@ -1,5 +1,6 @@
 //! Laboratories that start real servers and real clients. Nothing here ships.
 
+pub mod wait;
 pub mod client;
 pub mod server;
 pub mod transcript;

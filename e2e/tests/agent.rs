@@ -5,32 +5,19 @@
 use e2e::agent::Agent;
 use e2e::client::{Answer, As};
 use e2e::server::{Server, program};
+use e2e::wait::until;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-/// Times something is looked for, 50 ms apart.
-const ATTEMPTS: u32 = 600;
 const SPACE: &str = "/api/v1/namespaces/default";
 const VOLUMES: &str = "volumes/kubernetes.io~projected";
 
 fn ask(server: &Server, method: &str, path: &str, body: Option<&Value>) -> Answer {
     server.access.ask(&As::Admin, method, path, body).unwrap()
-}
-
-/// Looks until there is something.
-fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    for _ in 0..ATTEMPTS {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("{what} does not come about");
 }
 
 fn pod(name: &str, node: &str, volumes: &Value) -> Value {

@@ -6,26 +6,13 @@
 use e2e::agent::{Agent, metric};
 use e2e::client::{Answer, As};
 use e2e::server::{Server, program};
+use e2e::wait::until;
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 const SPACE: &str = "/api/v1/namespaces/default";
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{what} does not come about");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
 
 fn read(path: &Path) -> Option<String> {
     std::fs::read_to_string(path).ok().filter(|text| !text.is_empty())

@@ -4,26 +4,13 @@
 
 use e2e::client::As;
 use e2e::server::{Server, program};
+use e2e::wait::until;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
-
-fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{what} does not come about");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 struct Lab {
     server: Server,

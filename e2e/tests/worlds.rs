@@ -5,10 +5,10 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use e2e::client::As;
 use e2e::server::{Server, program};
+use e2e::wait::until;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
 const TRACKING: &str =
@@ -24,18 +24,6 @@ fn make(server: &Server, path: &str, body: &Value) -> Value {
     let (code, made) = ask(server, "POST", path, Some(body));
     assert_eq!(code, 201, "{path}: {made}");
     made
-}
-
-/// Waits for what a controller does; a test that waits in vain says for what.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what} does not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The Secret that was made for an account, and the token in it.

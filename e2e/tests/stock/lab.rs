@@ -2,16 +2,12 @@
 
 use e2e::client::{Answer, As};
 use e2e::server::{Server, program, start_with};
+pub(crate) use e2e::wait::{until, until_within};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
-
-/// How long anything may take on a busy machine. Caches of kube-apiserver keep what they saw for ten seconds.
-const PATIENCE: Duration = Duration::from_secs(90);
-/// Milliseconds between two looks.
-const LOOK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Lab {
     pub(crate) server: Server,
@@ -42,22 +38,6 @@ static LAB: LazyLock<Lab> = LazyLock::new(|| {
 /// The control plane; the first who asks starts it.
 pub(crate) fn lab() -> &'static Lab {
     &LAB
-}
-
-/// Looks until there is something.
-pub(crate) fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    until_within(PATIENCE, what, look)
-}
-
-pub(crate) fn until_within<T>(patience: Duration, what: &str, look: impl Fn() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < patience, "{what}: not within {} s", patience.as_secs());
-        std::thread::sleep(LOOK);
-    }
 }
 
 impl Lab {
