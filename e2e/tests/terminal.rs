@@ -182,11 +182,17 @@ fn a_shell_inside_has_the_terminal_and_gives_it_back() {
     terminal.enter("echo inside-$$");
     terminal.until("the shell inside", |shown| number(shown, "inside-").is_some());
     let pid = number(&terminal.shown(), "inside-").unwrap();
-    terminal.enter("sh -c 'echo longer-$((1+1)); exec sleep 1000'");
-    terminal.wait("longer-2");
+    terminal.enter("sh -c 'echo job-$$; exec sleep 1000'");
+    terminal.until("a job inside", |shown| number(shown, "job-").is_some());
+    let job = number(&terminal.shown(), "job-").unwrap();
     terminal.press(CTRL_Z);
     terminal.until("a stop inside", |shown| shown.matches("Stopped").count() == 1);
-    terminal.enter("kill %1");
+    terminal.enter("fg");
+    terminal.until("the job goes on", |_| state(&job) != 'T');
+    terminal.press(CTRL_C);
+    // Its end is seen before the shell is told to exit, which one that still has a job refuses.
+    terminal.enter("echo ended-$((40+2))-$?");
+    terminal.wait("ended-42-130");
     // The shell inside stops itself: the one outside must have the terminal then, and give it back with fg.
     terminal.enter("suspend");
     terminal.until("the shell inside stops", |_| state(&pid) == 'T');
