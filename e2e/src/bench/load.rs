@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const THREADS: usize = 2;
 /// Connections of each thread.
 const CONNECTIONS: usize = 16;
+/// Bytes that are read at once, at least.
+const READ_BYTES: usize = 16 * 1024;
 
 /// The n-th request as bytes; `None` ends the load.
 pub type Requests<'a> = dyn Fn(usize) -> Option<Cow<'a, [u8]>> + Sync + 'a;
@@ -35,7 +37,10 @@ pub struct Generator {
 
 struct Client {
     stream: Stream,
+    /// Room for answers, kept: clearing it for each costs more than reading one.
     buffer: Vec<u8>,
+    /// Bytes of the answer so far.
+    filled: usize,
 }
 
 impl std::fmt::Debug for Client {
@@ -56,30 +61,37 @@ pub fn request(method: &str, path: &str, body: &str) -> Vec<u8> {
 impl Client {
     /// Reads one whole answer and holds it against what is expected. Gives back the length of its head.
     fn answer(&mut self, expected: Expected<'_>) -> io::Result<usize> {
-        self.buffer.clear();
+        self.filled = 0;
         let (head, length) = loop {
             self.more()?;
-            if let Some(found) = head(&self.buffer) {
+            if let Some(found) = head(self.whole()) {
                 break found;
             }
         };
-        while self.buffer.len() < head + length {
+        while self.filled < head + length {
             self.more()?;
         }
-        let text = String::from_utf8_lossy(&self.buffer);
-        let wrong = || io::Error::other(format!("unexpected answer: {}", &text[..text.len().min(400)]));
-        let code = text.get(9..12).unwrap_or("");
-        if code != expected.code || !text[head..].contains(expected.contains) {
-            return Err(wrong());
+        let right = std::str::from_utf8(self.whole()).is_ok_and(|text| {
+            text.get(9..12) == Some(expected.code) && text[head..].contains(expected.contains)
+        });
+        if right {
+            return Ok(head);
         }
-        Ok(head)
+        let text = String::from_utf8_lossy(self.whole());
+        Err(io::Error::other(format!("unexpected answer: {}", text.chars().take(400).collect::<String>())))
+    }
+
+    /// What has come of the answer.
+    fn whole(&self) -> &[u8] {
+        &self.buffer[..self.filled]
     }
 
     fn more(&mut self) -> io::Result<()> {
-        let at = self.buffer.len();
-        self.buffer.resize(at + 16 * 1024, 0);
-        let read = self.stream.read(&mut self.buffer[at..])?;
-        self.buffer.truncate(at + read);
+        if self.buffer.len() < self.filled + READ_BYTES {
+            self.buffer.resize(self.filled + READ_BYTES, 0);
+        }
+        let read = self.stream.read(&mut self.buffer[self.filled..])?;
+        self.filled += read;
         if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 }
@@ -101,7 +113,8 @@ impl Generator {
     /// # Errors
     /// When one cannot be opened.
     pub fn connect(access: &Access) -> io::Result<Self> {
-        let client = || Ok(Client { stream: access.connect(true)?.into_stream(), buffer: Vec::new() });
+        let client =
+            || Ok(Client { stream: access.connect(true)?.into_stream(), buffer: Vec::new(), filled: 0 });
         let thread = || (0..CONNECTIONS).map(|_| client()).collect::<io::Result<Vec<_>>>();
         Ok(Self { connections: (0..THREADS).map(|_| thread()).collect::<io::Result<_>>()? })
     }
@@ -114,7 +127,7 @@ impl Generator {
         let client = &mut self.connections[0][0];
         client.stream.write_all(request)?;
         let head = client.answer(expected)?;
-        Ok(client.buffer.split_off(head))
+        Ok(client.whole()[head..].to_vec())
     }
 
     /// Sends requests until there are none or the time is over. Gives back answers per second.
@@ -177,7 +190,7 @@ fn waves<'a>(
         }
         for client in &mut clients[..sent] {
             let head = client.answer(expected)?;
-            show(&client.buffer[head..]);
+            show(&client.whole()[head..]);
         }
         answered += sent;
     }
