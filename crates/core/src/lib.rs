@@ -11,6 +11,7 @@
 
 pub mod limits;
 pub mod text;
+pub mod json;
 pub mod time;
 pub mod clock;
 pub mod ident;

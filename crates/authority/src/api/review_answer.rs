@@ -1,12 +1,10 @@
-//! The answer to a TokenReview, written in one pass.
+//! The answer to a TokenReview, written in one pass: reviews are most of what this server does.
 //!
-//! Purpose: reviews are most of what this server does, and most of an answer is the token, echoed. A general serializer
-//! looks at each of its bytes to see whether it must be escaped; here a text that needs no escape is copied.
-//!
-//! Invariant: what is written is what `serde_json` makes of the same values. Left out on purpose: every other answer.
+//! Invariant: what is written is what `serde_json` makes of the same values.
 
 use crate::status::ApiError;
 use jeton_core::ident::{ALL_ACCOUNTS_GROUP, AUTHENTICATED_GROUP, USERNAME_PREFIX};
+use jeton_core::json::{Escapes, Writer};
 use jeton_core::verify::{Account, Extra, Verified};
 use jeton_core::wire::{AUTHENTICATION_V1, TokenReviewSpec};
 use serde_json::{Map, Value};
@@ -32,139 +30,57 @@ pub(super) fn json(
     spec: &TokenReviewSpec<'_>,
     finding: Finding<'_>,
 ) -> Result<Vec<u8>, ApiError> {
-    let mut out = Vec::with_capacity(spec.token.len() + USUAL_BYTES);
-    put(&mut out, "{\"kind\":\"TokenReview\",\"apiVersion\":\"");
-    put(&mut out, AUTHENTICATION_V1);
-    put(&mut out, "\",\"metadata\":");
-    if metadata.is_empty() {
-        put(&mut out, "{}");
-    } else {
-        serde_json::to_writer(&mut out, metadata).map_err(|e| ApiError::Internal(e.to_string()))?;
-    }
-    put(&mut out, ",\"spec\":{");
-    let mut members = Members(&mut out, false);
-    members.text("token", &spec.token);
-    members.texts("audiences", &spec.audiences);
-    put(&mut out, "},\"status\":{");
-    match finding {
+    let mut out = Writer::new(Escapes::Json, spec.token.len() + USUAL_BYTES);
+    out.raw("{");
+    out.text("kind", "TokenReview");
+    out.text("apiVersion", AUTHENTICATION_V1);
+    out.key("metadata");
+    let metadata = serde_json::to_string(metadata).map_err(|e| ApiError::Internal(e.to_string()))?;
+    out.raw(&metadata);
+    out.object("spec", |out| {
+        out.text("token", &spec.token);
+        out.texts("audiences", &spec.audiences);
+    });
+    out.object("status", |out| match finding {
         Finding::Good(verified) => {
-            put(&mut out, "\"authenticated\":true,\"user\":{");
-            user(&mut out, verified);
-            put(&mut out, "}");
-            Members(&mut out, true).texts("audiences", verified.audiences());
+            out.key("authenticated");
+            out.raw("true");
+            out.object("user", |out| user(out, verified));
+            out.texts("audiences", verified.audiences());
         }
         Finding::Bad(why) => {
-            put(&mut out, "\"user\":{}");
-            Members(&mut out, true).text("error", why);
+            out.object("user", |_| ());
+            out.text("error", why);
         }
-    }
-    put(&mut out, "}}");
-    Ok(out)
+    });
+    out.raw("}");
+    Ok(out.into_bytes())
 }
 
 /// The members of `Verified::user`, without making one.
-fn user(out: &mut Vec<u8>, verified: &Verified) {
+fn user(out: &mut Writer, verified: &Verified) {
     let Account { namespace, name, uid } = verified.account();
-    put(out, "\"username\":");
-    joined(out, &[USERNAME_PREFIX, namespace, ":", name]);
-    Members(out, true).text("uid", uid);
-    put(out, ",\"groups\":[");
-    for group in [&[ALL_ACCOUNTS_GROUP][..], &[ALL_ACCOUNTS_GROUP, ":", namespace]] {
-        joined(out, group);
-        put(out, ",");
-    }
-    joined(out, &[AUTHENTICATED_GROUP]);
-    put(out, "]");
-    let mut some = false;
-    for Extra { key, prefix, value } in verified.extra() {
-        put(out, if some { "," } else { ",\"extra\":{" });
-        some = true;
-        joined(out, &[key]);
-        put(out, ":[");
-        joined(out, &[prefix, value]);
-        put(out, "]");
-    }
-    if some {
-        put(out, "}");
-    }
-}
-
-/// The members of an object, and whether there is one already.
-struct Members<'a>(&'a mut Vec<u8>, bool);
-
-impl Members<'_> {
-    /// A member that is left out when it is empty.
-    fn text(&mut self, name: &'static str, value: &str) {
-        if !value.is_empty() {
-            self.key(name);
-            string(self.0, value);
-        }
-    }
-
-    /// A member that is left out when it is empty.
-    fn texts(&mut self, name: &'static str, values: &[String]) {
-        if !values.is_empty() {
-            self.key(name);
-            list(self.0, values);
-        }
-    }
-
-    fn key(&mut self, key: &str) {
-        if std::mem::replace(&mut self.1, true) {
-            put(self.0, ",");
-        }
-        string(self.0, key);
-        put(self.0, ":");
-    }
-}
-
-fn put(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(text.as_bytes());
-}
-
-fn list(out: &mut Vec<u8>, values: &[String]) {
-    put(out, "[");
-    for (n, value) in values.iter().enumerate() {
-        if n > 0 {
-            put(out, ",");
-        }
-        string(out, value);
-    }
-    put(out, "]");
-}
-
-fn string(out: &mut Vec<u8>, text: &str) {
-    joined(out, &[text]);
-}
-
-/// One string of several parts.
-fn joined(out: &mut Vec<u8>, parts: &[&str]) {
-    put(out, "\"");
-    for part in parts {
-        inside(out, part);
-    }
-    put(out, "\"");
-}
-
-fn inside(out: &mut Vec<u8>, text: &str) {
-    // Without leaving early: so many bytes are looked at together.
-    let escaped = text.bytes().fold(false, |found, b| found | (b < 0x20) | (b == b'"') | (b == b'\\'));
-    if escaped {
-        for c in text.chars() {
-            match c {
-                '"' => put(out, "\\\""),
-                '\\' => put(out, "\\\\"),
-                '\u{8}' => put(out, "\\b"),
-                '\u{c}' => put(out, "\\f"),
-                '\n' => put(out, "\\n"),
-                '\r' => put(out, "\\r"),
-                '\t' => put(out, "\\t"),
-                c if c < ' ' => put(out, &format!("\\u{:04x}", u32::from(c))),
-                c => put(out, c.encode_utf8(&mut [0; 4])),
+    out.key("username");
+    out.string(&[USERNAME_PREFIX, namespace, ":", name]);
+    out.text("uid", uid);
+    out.key("groups");
+    out.raw("[");
+    out.string(&[ALL_ACCOUNTS_GROUP]);
+    out.raw(",");
+    out.string(&[ALL_ACCOUNTS_GROUP, ":", namespace]);
+    out.raw(",");
+    out.string(&[AUTHENTICATED_GROUP]);
+    out.raw("]");
+    let mut extra = verified.extra().peekable();
+    if extra.peek().is_some() {
+        out.object("extra", |out| {
+            for Extra { key, prefix, value } in extra {
+                out.key(key);
+                out.raw("[");
+                out.string(&[prefix, value]);
+                out.raw("]");
             }
-        }
-    } else {
-        put(out, text);
+        });
     }
 }
 

@@ -13,47 +13,26 @@ use crate::status::{About, ApiError, Cause};
 use crate::store::StoreError;
 use http::{HeaderMap, StatusCode};
 use jeton_core::issue::{Ask, IssueError};
+use jeton_core::json::{Escapes, Writer};
 use jeton_core::limits::MIN_LIFETIME_SECONDS;
 use jeton_core::observe::Event;
-use jeton_core::wire::{AUTHENTICATION_V1, BoundObjectRef, TokenRequest};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use jeton_core::wire::{AUTHENTICATION_V1, TokenRequest};
+use serde_json::{Value, json};
 
 const KIND: &str = "TokenRequest";
 const GROUP: &str = "authentication.k8s.io";
+/// Room for all of an answer but the token; the names of an account and what it is bound to fit.
+const USUAL_BYTES: usize = 1024;
 /// Ends the warning of a uid that later releases refuse.
 const UID_WARNING: &str = " but TokenRequestServiceAccountUIDValidation is not enabled. In the future, this will return a conflict error";
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    kind: &'static str,
-    api_version: &'static str,
-    metadata: &'a Map<String, Value>,
-    spec: Spec<'a>,
-    status: Status<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Spec<'a> {
-    audiences: &'a [String],
-    expiration_seconds: i64,
-    bound_object_ref: Option<&'a BoundObjectRef>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Status<'a> {
-    token: &'a str,
-    expiration_timestamp: String,
-}
 
 fn read(headers: &HeaderMap, query: &Query, bytes: &[u8]) -> Result<(TokenRequest, Vec<String>), ApiError> {
     let validation = Validation::of(query)?;
     decode::dry_run(query)?;
+    // As text at once: checked for UTF-8 as a whole, not string by string.
     if decode::is_json(headers)
-        && let Ok(request) = serde_json::from_slice::<TokenRequest>(bytes)
+        && let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(request) = serde_json::from_str::<TokenRequest>(text)
         && matches!(request.kind.as_str(), "" | KIND)
         && matches!(request.api_version.as_str(), "" | AUTHENTICATION_V1)
     {
@@ -122,31 +101,55 @@ fn unaccounted(error: KeysError) -> ApiError {
 }
 
 fn answer(path: &ResourcePath, request: &TokenRequest, issued: &Issued) -> Result<Reply, ApiError> {
-    let mut metadata = request.metadata.clone();
-    metadata.remove("managedFields");
-    metadata.insert("name".to_owned(), json!(path.name));
-    metadata.insert("namespace".to_owned(), json!(path.namespace));
+    let token = issued.token.expose();
+    let mut out = Writer::new(Escapes::Json, token.len() + USUAL_BYTES);
+    out.raw("{");
+    out.text("kind", KIND);
+    out.text("apiVersion", AUTHENTICATION_V1);
+    metadata(&mut out, path, request, issued)?;
+    out.object("spec", |out| {
+        out.texts("audiences", &issued.draft.claims.audiences);
+        out.number("expirationSeconds", issued.draft.expiration_seconds);
+        match &request.spec.bound_object_ref {
+            Some(bound) => out.object("boundObjectRef", |out| {
+                out.text("kind", &bound.kind);
+                out.text("apiVersion", &bound.api_version);
+                out.text("name", &bound.name);
+                out.text("uid", &bound.uid);
+            }),
+            None => out.null("boundObjectRef"),
+        }
+    });
+    out.object("status", |out| {
+        out.text("token", token);
+        out.text("expirationTimestamp", &issued.draft.expires.rfc3339());
+    });
+    out.raw("}");
+    Ok(Reply::json_text(StatusCode::CREATED, out.into_bytes()))
+}
+
+fn metadata(
+    out: &mut Writer,
+    path: &ResourcePath,
+    request: &TokenRequest,
+    issued: &Issued,
+) -> Result<(), ApiError> {
     // Kubernetes 1.36: a wrong uid that is only warned of comes back as it came.
-    let uid = issued.draft.account_uid.hyphenated().to_string();
-    metadata.insert("uid".to_owned(), json!(issued.draft.other_uid.as_ref().unwrap_or(&uid)));
-    metadata.insert("creationTimestamp".to_owned(), json!(issued.now.rfc3339()));
-    Reply::json(
-        StatusCode::CREATED,
-        &Answer {
-            kind: KIND,
-            api_version: AUTHENTICATION_V1,
-            metadata: &metadata,
-            spec: Spec {
-                audiences: &issued.draft.claims.audiences,
-                expiration_seconds: issued.draft.expiration_seconds,
-                bound_object_ref: request.spec.bound_object_ref.as_ref(),
-            },
-            status: Status {
-                token: issued.token.expose(),
-                expiration_timestamp: issued.draft.expires.rfc3339(),
-            },
-        },
-    )
+    let live = issued.draft.account_uid.hyphenated().to_string();
+    let uid = issued.draft.other_uid.as_ref().unwrap_or(&live);
+    let created = issued.now.rfc3339();
+    let own =
+        [("creationTimestamp", &created), ("name", &path.name), ("namespace", &path.namespace), ("uid", uid)];
+    if request.metadata.is_empty() {
+        out.object("metadata", |out| own.into_iter().for_each(|(key, value)| out.text(key, value)));
+        return Ok(());
+    }
+    let mut all = request.metadata.clone();
+    all.remove("managedFields");
+    all.extend(own.into_iter().map(|(key, value)| (key.to_owned(), json!(value))));
+    out.key("metadata");
+    out.raw(&serde_json::to_string(&all).map_err(|e| ApiError::Internal(e.to_string()))?);
+    Ok(())
 }
 
 /// Kubernetes' code and words for every refusal.

@@ -1,7 +1,7 @@
 //! A connection, as far as its requests have something in common.
 //!
 //! Purpose: clients ask the same thing again and again, and what a request line means depends on nothing but itself. So
-//! the last one is not read twice, and what counts its answers is not looked up twice. What all connections share is
+//! the last one is not read twice, and what counts the answers of its kind is not looked up twice. What all connections share is
 //! reached through this one, because a reference that many processors count is slower than what it refers to.
 //!
 //! Invariant: only what cannot change is kept: who the certificate names, and what a line means. Whether it may is not.
@@ -66,7 +66,9 @@ impl Conversation {
             return asked.clone();
         }
         let line = RequestLine::read(&parts.method, &parts.uri);
-        let asked = Arc::new(Asked { line, series: OnceLock::new() });
+        let series =
+            last.as_ref().and_then(|asked| asked.series_of(&line)).map_or_else(OnceLock::new, OnceLock::from);
+        let asked = Arc::new(Asked { line, series });
         if asked.line.target().len() <= KEPT_TARGET_BYTES {
             *last = Some(asked.clone());
         }
@@ -75,6 +77,13 @@ impl Conversation {
 }
 
 impl Asked {
+    /// What counts the answers of another line too: one of the same kind about another object.
+    fn series_of(&self, line: &RequestLine) -> Option<(u16, bool, Arc<Series>)> {
+        let (code, served, series) = self.series.get()?;
+        let same = labels(&self.line, *served) == labels(line, *served);
+        same.then(|| (*code, *served, series.clone()))
+    }
+
     /// Counts an answer; `served`: what was asked for is known to be something that is served.
     pub(super) fn count(&self, observer: &Observer, code: u16, served: bool, took: Duration) {
         let look_up = || observer.metrics.series(&labels(&self.line, served), code);
@@ -115,6 +124,13 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &asked("GET", "http://h:1/api/v1/pods").0), "as HTTP/2 writes it");
         assert_eq!(asked("DELETE", "/api/v1/pods").1, "deletecollection");
         assert_eq!(asked("GET", "/api/v1/pods?watch=1").1, "watch");
+        let counted =
+            |target: &str| asked("POST", target).0.series.get().map(|(_, _, series)| series.clone());
+        let token = |account: &str| format!("/api/v1/namespaces/a/serviceaccounts/{account}/token");
+        asked("POST", &token("b")).0.count(&observer, 201, true, Duration::ZERO);
+        let (same, other) = (counted(&token("b")).unwrap(), counted(&token("c")).unwrap());
+        assert!(Arc::ptr_eq(&same, &other), "a line of the same kind is counted by the same series");
+        assert!(counted("/api/v1/namespaces/a/pods").is_none(), "and one of another kind is not");
         let long = format!("/api/v1/pods?labelSelector={}", "x".repeat(KEPT_TARGET_BYTES));
         assert!(!Arc::ptr_eq(&asked("GET", &long).0, &asked("GET", &long).0), "too long to be kept");
         for code in [200, 200, 404] {

@@ -3,7 +3,7 @@
 use super::Tokens;
 use super::review::sha256;
 use crate::signer::SignError;
-use crate::store::{IndexRow, View};
+use crate::store::{Looked, View};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jeton_core::claims::{LegacyClaims, legacy_payload, payload};
 use jeton_core::issue::{
@@ -84,13 +84,13 @@ pub fn legacy(tokens: &Tokens, claims: &LegacyClaims) -> Result<TokenText, Issue
     sealed.map(Sealed::into_token).map_err(IssueFailure::Seal)
 }
 
-pub(super) fn found(row: &IndexRow) -> Found {
-    Found { uid: row.uid, deletion: row.deletion }
+pub(super) fn found(row: Looked<'_>) -> Found {
+    Found { uid: row.uid(), deletion: row.deletion() }
 }
 
 fn look_up(view: &View<'_>, ask: &Ask<'_>, release: Release) -> IssueSnapshot {
     let mut snapshot = IssueSnapshot {
-        account: view.find("core/serviceaccounts", ask.namespace, ask.account).as_ref().map(found),
+        account: view.look("core/serviceaccounts", ask.namespace, ask.account).map(found),
         ..IssueSnapshot::default()
     };
     let Some((kind, name)) = ask.bound.and_then(|b| Some((bound(b, release).ok()?, b.name.as_str()))) else {
@@ -98,19 +98,18 @@ fn look_up(view: &View<'_>, ask: &Ask<'_>, release: Release) -> IssueSnapshot {
     };
     match kind {
         Bound::Pod => {
-            let Some(pod) = view.find("core/pods", ask.namespace, name) else { return snapshot };
-            let node = pod.node.as_deref();
-            snapshot.node = node.and_then(|n| view.find("core/nodes", "", n)).as_ref().map(found);
+            let Some(pod) = view.look("core/pods", ask.namespace, name) else { return snapshot };
+            snapshot.node = pod.node().and_then(|node| view.look("core/nodes", "", node)).map(found);
             snapshot.pod = Some(FoundPod {
-                object: found(&pod),
-                account: pod.account.as_deref().unwrap_or_default().to_owned(),
-                node: node.map(str::to_owned),
+                object: found(pod),
+                account: pod.account().unwrap_or_default().to_owned(),
+                node: pod.node().map(str::to_owned),
             });
         }
         Bound::Secret => {
-            snapshot.secret = view.find("core/secrets", ask.namespace, name).as_ref().map(found);
+            snapshot.secret = view.look("core/secrets", ask.namespace, name).map(found);
         }
-        Bound::Node => snapshot.node = view.find("core/nodes", "", name).as_ref().map(found),
+        Bound::Node => snapshot.node = view.look("core/nodes", "", name).map(found),
     }
     snapshot
 }

@@ -2,11 +2,11 @@
 
 use super::Tokens;
 use super::issue::found;
-use crate::store::{IndexRow, Key};
+use crate::store::Key;
 use aws_lc_rs::digest::{SHA256, digest};
 use jeton_core::legacy::{INVALID_SINCE_LABEL, LAST_USED_LABEL};
 use jeton_core::limits::MAX_TOKEN_BYTES;
-use jeton_core::lookup::{Found, FoundTokenSecret, Snapshot, Wanted};
+use jeton_core::lookup::{FoundTokenSecret, Snapshot, Wanted};
 use jeton_core::observe::Event;
 use jeton_core::verify::{Digest, Kind, Rejected, Verified, decide, open};
 use serde_json::Value;
@@ -95,14 +95,14 @@ pub(super) fn sha256(token: &str) -> Digest {
 fn look_up(tokens: &Tokens, wanted: &Wanted<'_>) -> Snapshot {
     tokens.store.index().read(|view| {
         let get = |resource: &str, namespace: &str, name: Option<&str>| {
-            view.life(resource, namespace, name?).map(|(uid, deletion)| Found { uid, deletion })
+            view.look(resource, namespace, name?).map(found)
         };
         Snapshot {
             account: get("core/serviceaccounts", wanted.namespace, Some(wanted.account)),
             secret: get("core/secrets", wanted.namespace, wanted.secret),
             pod: get("core/pods", wanted.namespace, wanted.pod),
             node: get("core/nodes", "", wanted.node),
-            revoked: !wanted.id.is_empty() && view.life(REVOCATIONS, "", wanted.id).is_some(),
+            revoked: !wanted.id.is_empty() && view.look(REVOCATIONS, "", wanted.id).is_some(),
             token_secret: None,
         }
     })
@@ -121,14 +121,15 @@ fn look_up_legacy(tokens: &Tokens, wanted: &Wanted<'_>) -> Snapshot {
     else {
         return snapshot;
     };
-    let row: Option<IndexRow> =
-        tokens.store.index().read(|view| view.find("core/secrets", wanted.namespace, name));
+    let row = tokens.store.index().read(|view| {
+        view.look("core/secrets", wanted.namespace, name).map(|row| (found(row), row.token_digest()))
+    });
     let label =
         |key: &str| secret["metadata"]["labels"][key].as_str().filter(|v| !v.is_empty()).map(str::to_owned);
     let listed = account.as_ref().and_then(|a| a["secrets"].as_array());
-    let token_secret = row.map(|row| FoundTokenSecret {
-        object: found(&row),
-        token_digest: row.token_digest,
+    let token_secret = row.map(|(object, token_digest)| FoundTokenSecret {
+        object,
+        token_digest,
         invalid_since: label(INVALID_SINCE_LABEL),
         last_used: label(LAST_USED_LABEL),
         auto_generated: listed.is_some_and(|all| all.iter().any(|s| s["name"] == name)),

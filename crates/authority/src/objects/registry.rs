@@ -8,7 +8,7 @@ use super::kind::Kind;
 use super::kinds::{CUSTOM_RESOURCE_DEFINITION, NAMESPACE, with_ephemeral};
 use super::meta;
 use crate::status::{About, ApiError, Cause, Fault};
-use crate::store::{Change, CommitError, Expect, Key, Prefix, Store, StoreError, Stored, Txn};
+use crate::store::{Change, CommitError, Expect, Key, Looked, Prefix, Store, StoreError, Stored, Txn, View};
 use arc_swap::ArcSwap;
 use jeton_core::clock::Clock;
 use jeton_core::limits::INJECTED_LIFETIME_SECONDS;
@@ -148,7 +148,11 @@ impl Registry {
             if kind.has_generation {
                 object["metadata"]["generation"] = json!(1);
             }
-            let checks = self.namespace_open(kind, namespace, admission::shown_name(&object))?;
+            self.namespace_open(kind, namespace, admission::shown_name(&object))?;
+            let mut checks = Vec::new();
+            if kind.namespaced {
+                checks.push((key(&NAMESPACE, "", namespace)?, Expect::Present));
+            }
             admission::create(self, kind, namespace, &mut object).await?;
             checked(kind, &mut object, None)?;
             admission::compress(self, kind, &mut object);
@@ -180,27 +184,25 @@ impl Registry {
     /// The namespace must be there, and not be going away.
     ///
     /// # Errors
-    /// NotFound, or NamespaceTerminating.
-    pub fn namespace_open(
-        &self,
-        kind: &Kind,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Vec<(Key, Expect)>, ApiError> {
+    /// NotFound, NamespaceTerminating, or BadRequest for what no namespace can be called.
+    pub fn namespace_open(&self, kind: &Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
         if !kind.namespaced {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let key = key(&NAMESPACE, "", namespace)?;
-        let Some(row) = self.store.index().row(&key) else {
-            return Err(ApiError::NotFound(about(&NAMESPACE, namespace)));
-        };
-        if row.terminating {
-            let why = format!(
-                "unable to create new content in namespace {namespace} because it is being terminated"
-            );
-            return Err(ApiError::NamespaceTerminating(about(kind, name), why));
+        let look = |view: &View<'_>| view.look(NAMESPACE.stored_as, "", namespace).map(Looked::terminating);
+        match self.store.index().read(look) {
+            Some(false) => Ok(()),
+            Some(true) => {
+                let why = format!(
+                    "unable to create new content in namespace {namespace} because it is being terminated"
+                );
+                Err(ApiError::NamespaceTerminating(about(kind, name), why))
+            }
+            None => {
+                key(&NAMESPACE, "", namespace)?;
+                Err(ApiError::NotFound(about(&NAMESPACE, namespace)))
+            }
         }
-        Ok(vec![(key, Expect::Present)])
     }
 
     /// Replaces an object; gives back what was stored. A body without `resourceVersion` replaces whatever is there.

@@ -9,11 +9,13 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{self as sig, EcdsaKeyPair, KeyPair, RsaKeyPair};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use jeton_core::issue::header_segment;
 use jeton_core::keys::{KeyError, PublicKey, read_public_pem};
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use std::sync::Arc;
 use zeroize::Zeroizing;
+
+/// Room for a signature of 4096 bits in base64url, with its dot.
+const SIGNATURE_CHARACTERS: usize = 700;
 
 /// Why a file holds no key that can sign.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +44,6 @@ enum Pair {
 pub struct LocalSigner {
     pair: Pair,
     public: Arc<PublicKey>,
-    header: String,
     random: SystemRandom,
 }
 
@@ -53,9 +54,8 @@ impl LocalSigner {
     /// [`PrivateKeyError`] names what is missing; key bytes never stand in it.
     pub fn from_pem(pem: &[u8]) -> Result<Self, PrivateKeyError> {
         let pair = pairs(pem).next().ok_or(PrivateKeyError::None)??;
-        let public = public_half(&pair)?;
-        let header = header_segment(&public);
-        Ok(Self { pair, public: Arc::new(public), header, random: SystemRandom::new() })
+        let public = Arc::new(public_half(&pair)?);
+        Ok(Self { pair, public, random: SystemRandom::new() })
     }
 
     /// Its public half.
@@ -68,8 +68,9 @@ impl LocalSigner {
     /// # Errors
     /// [`SignError::Crypto`] when the library refuses.
     pub fn sign(&self, payload: &str) -> Result<Signed, SignError> {
-        let mut signing_input = String::with_capacity(self.header.len() + payload.len() + 700);
-        signing_input.push_str(&self.header);
+        let header = self.public.header_segment();
+        let mut signing_input = String::with_capacity(header.len() + payload.len() + SIGNATURE_CHARACTERS);
+        signing_input.push_str(header);
         signing_input.push('.');
         signing_input.push_str(payload);
         let message = signing_input.as_bytes();

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use uuid::Uuid;
 
 use super::key::{Key, Prefix};
-use super::names::{NO_NAME, NameId, Names};
+use super::names::{NameId, Names};
 
 /// The facts of one object that decisions need without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,13 @@ pub struct Index(RwLock<Rows>);
 /// One consistent view of the index; commits wait while it is held, so hold it briefly.
 #[derive(Debug)]
 pub struct View<'a>(&'a Rows);
+
+/// The row of one object, where it lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Looked<'a> {
+    row: &'a Packed,
+    names: &'a Names,
+}
 
 /// The rows of every object.
 #[derive(Debug, Default)]
@@ -92,6 +99,38 @@ impl Index {
     }
 }
 
+impl<'a> Looked<'a> {
+    /// [`IndexRow::uid`].
+    pub fn uid(self) -> Uuid {
+        Uuid::from_bytes(self.row.uid)
+    }
+
+    /// [`IndexRow::deletion`].
+    pub fn deletion(self) -> Option<i64> {
+        self.row.deletion()
+    }
+
+    /// [`IndexRow::account`].
+    pub fn account(self) -> Option<&'a str> {
+        self.names.text(self.row.account).map(|name| &**name)
+    }
+
+    /// [`IndexRow::node`].
+    pub fn node(self) -> Option<&'a str> {
+        self.names.text(self.row.node).map(|name| &**name)
+    }
+
+    /// [`IndexRow::token_digest`].
+    pub fn token_digest(self) -> Option<[u8; 32]> {
+        self.row.token_digest.as_deref().copied()
+    }
+
+    /// [`IndexRow::terminating`].
+    pub fn terminating(self) -> bool {
+        self.row.flags & TERMINATING != 0
+    }
+}
+
 impl View<'_> {
     /// The row of one object.
     pub fn row(&self, key: &Key) -> Option<IndexRow> {
@@ -99,15 +138,10 @@ impl View<'_> {
         self.0.resources.get(resource)?.get(rest).map(|row| self.0.unpack(row))
     }
 
-    /// The row of one object by its parts: a name that cannot be a key's finds nothing.
-    pub fn find(&self, group_resource: &str, namespace: &str, name: &str) -> Option<IndexRow> {
-        self.packed(group_resource, namespace, name).map(|row| self.0.unpack(row))
-    }
-
-    /// As [`View::find`], but only uid and deletion time: reading names counts their readers, which every processor
-    /// would then write to.
-    pub fn life(&self, group_resource: &str, namespace: &str, name: &str) -> Option<(Uuid, Option<i64>)> {
-        self.packed(group_resource, namespace, name).map(|row| (Uuid::from_bytes(row.uid), row.deletion()))
+    /// The row of one object by its parts: a name that cannot be a key's finds nothing. Its names are lent, because
+    /// taking them counts their holders, which every processor would then write to.
+    pub fn look(&self, group_resource: &str, namespace: &str, name: &str) -> Option<Looked<'_>> {
+        self.packed(group_resource, namespace, name).map(|row| Looked { row, names: &self.0.names })
     }
 
     fn packed(&self, group_resource: &str, namespace: &str, name: &str) -> Option<&Packed> {
@@ -230,7 +264,7 @@ impl Rows {
     }
 
     fn unpack(&self, row: &Packed) -> IndexRow {
-        let name = |id: NameId| if id == NO_NAME { None } else { self.names.text(id) };
+        let name = |id: NameId| self.names.text(id).cloned();
         IndexRow {
             uid: Uuid::from_bytes(row.uid),
             deletion: row.deletion(),

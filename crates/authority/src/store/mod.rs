@@ -36,7 +36,7 @@ use std::sync::Arc;
 pub use embedded::Embedded;
 pub use error::{CommitError, OpenError, StoreError, TooOld};
 pub use figures::Figures;
-pub use index::{Index, IndexRow, View};
+pub use index::{Index, IndexRow, Looked, View};
 pub use key::{Key, KeyError, Prefix};
 pub use watch::{Event, EventKind, Watcher};
 

@@ -53,8 +53,8 @@ impl Names {
     }
 
     /// The text of a name.
-    pub(super) fn text(&self, id: NameId) -> Option<Arc<str>> {
-        self.slots.get(id.0 as usize)?.as_ref().map(|(name, _)| name.clone())
+    pub(super) fn text(&self, id: NameId) -> Option<&Arc<str>> {
+        self.slots.get(id.0 as usize)?.as_ref().map(|(name, _)| name)
     }
 
     /// The id of a name in use.
@@ -75,7 +75,7 @@ mod tests {
         assert_ne!(a, b);
         assert_eq!(names.take(None), NO_NAME);
         names.give(a);
-        assert_eq!(names.text(a).as_deref(), Some("a"));
+        assert_eq!(names.text(a).map(|name| &**name), Some("a"));
         names.give(a);
         names.give(NO_NAME);
         assert_eq!((names.text(a), names.find("a")), (None, None));

@@ -1,114 +1,74 @@
 //! Claims to payload bytes: keys in lexicographic order, no white space, Go's escaping of `<`, `>`, `&`.
 
-use super::{Claims, LEGACY_ISSUER, LegacyClaims, Private, Ref};
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::ser::{CompactFormatter, Formatter};
-use std::io;
+use super::{Claims, LEGACY_ISSUER, LegacyClaims, Ref};
+use crate::json::{Escapes, Writer};
 
-struct GoFormatter(CompactFormatter);
+/// Room for the claims of a pod's token with its node.
+const USUAL_BYTES: usize = 1024;
 
-impl Formatter for GoFormatter {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
-        let mut rest = text;
-        while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
-            let (plain, tail) = rest.split_at(at);
-            out.write_all(plain.as_bytes())?;
-            let special = tail.chars().next().unwrap_or_default();
-            write!(out, "\\u{:04x}", u32::from(special))?;
-            rest = &tail[special.len_utf8()..];
-        }
-        out.write_all(rest.as_bytes())
-    }
-}
-
-impl Serialize for Ref {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut map = s.serialize_map(None)?;
-        for (key, value) in [("name", &self.name), ("uid", &self.uid)] {
-            if !value.is_empty() {
-                map.serialize_entry(key, value)?;
-            }
-        }
-        map.end()
-    }
-}
-
-impl Serialize for Private {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut map = s.serialize_map(None)?;
-        map.serialize_entry("namespace", &self.namespace)?;
-        for (key, value) in [("node", &self.node), ("pod", &self.pod), ("secret", &self.secret)] {
-            if let Some(value) = value {
-                map.serialize_entry(key, value)?;
-            }
-        }
-        map.serialize_entry("serviceaccount", &self.account)?;
-        if let Some(seconds) = self.warn_after {
-            map.serialize_entry("warnafter", &seconds)?;
-        }
-        map.end()
-    }
-}
-
-impl Serialize for Claims {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut map = s.serialize_map(None)?;
-        if !self.audiences.is_empty() {
-            map.serialize_entry("aud", &self.audiences)?;
-        }
-        for (key, value) in [("exp", self.expires), ("iat", self.issued_at)] {
-            if let Some(value) = value {
-                map.serialize_entry(key, &value)?;
-            }
-        }
-        map.serialize_entry("iss", &self.issuer)?;
-        if !self.id.is_empty() {
-            map.serialize_entry("jti", &self.id)?;
-        }
-        map.serialize_entry("kubernetes.io", &self.private)?;
-        if let Some(value) = self.not_before {
-            map.serialize_entry("nbf", &value)?;
-        }
-        map.serialize_entry("sub", &self.subject)?;
-        map.end()
-    }
+fn reference(out: &mut Writer, key: &'static str, named: &Ref) {
+    out.object(key, |out| {
+        out.text("name", &named.name);
+        out.text("uid", &named.uid);
+    });
 }
 
 /// The payload of a JWS over `claims`, before base64url.
 pub fn payload(claims: &Claims) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
-    let mut writer = serde_json::Serializer::with_formatter(&mut out, GoFormatter(CompactFormatter));
-    // Writing these maps to memory has no way to fail.
-    let _ = claims.serialize(&mut writer);
-    out
+    let mut out = Writer::new(Escapes::Go, USUAL_BYTES);
+    let number = |out: &mut Writer, key, value: Option<i64>| {
+        if let Some(value) = value {
+            out.number(key, value);
+        }
+    };
+    let private = &claims.private;
+    out.raw("{");
+    out.texts("aud", &claims.audiences);
+    number(&mut out, "exp", claims.expires);
+    number(&mut out, "iat", claims.issued_at);
+    member(&mut out, "iss", &claims.issuer);
+    out.text("jti", &claims.id);
+    out.object("kubernetes.io", |out| {
+        member(out, "namespace", &private.namespace);
+        for (key, value) in [("node", &private.node), ("pod", &private.pod), ("secret", &private.secret)] {
+            if let Some(value) = value {
+                reference(out, key, value);
+            }
+        }
+        reference(out, "serviceaccount", &private.account);
+        number(out, "warnafter", private.warn_after);
+    });
+    number(&mut out, "nbf", claims.not_before);
+    member(&mut out, "sub", &claims.subject);
+    out.raw("}");
+    out.into_bytes()
 }
 
-impl Serialize for LegacyClaims {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut map = s.serialize_map(Some(6))?;
-        map.serialize_entry("iss", LEGACY_ISSUER)?;
-        map.serialize_entry("kubernetes.io/serviceaccount/namespace", &self.namespace)?;
-        map.serialize_entry("kubernetes.io/serviceaccount/secret.name", &self.secret)?;
-        map.serialize_entry("kubernetes.io/serviceaccount/service-account.name", &self.account)?;
-        map.serialize_entry("kubernetes.io/serviceaccount/service-account.uid", &self.account_uid)?;
-        map.serialize_entry("sub", &self.subject)?;
-        map.end()
-    }
+/// A member that is there also when it is empty.
+fn member(out: &mut Writer, key: &'static str, value: &str) {
+    out.key(key);
+    out.string(&[value]);
 }
 
 /// The payload of a token out of a Secret, before base64url: exactly six members. Kubernetes 1.36: no times, no id and
 /// no audience, so that the same account and Secret give the same bytes.
 pub fn legacy_payload(claims: &LegacyClaims) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
-    let mut writer = serde_json::Serializer::with_formatter(&mut out, GoFormatter(CompactFormatter));
-    // Writing this map to memory has no way to fail.
-    let _ = claims.serialize(&mut writer);
-    out
+    let mut out = Writer::new(Escapes::Go, USUAL_BYTES);
+    out.raw("{");
+    member(&mut out, "iss", LEGACY_ISSUER);
+    member(&mut out, "kubernetes.io/serviceaccount/namespace", &claims.namespace);
+    member(&mut out, "kubernetes.io/serviceaccount/secret.name", &claims.secret);
+    member(&mut out, "kubernetes.io/serviceaccount/service-account.name", &claims.account);
+    member(&mut out, "kubernetes.io/serviceaccount/service-account.uid", &claims.account_uid);
+    member(&mut out, "sub", &claims.subject);
+    out.raw("}");
+    out.into_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::claims::Private;
 
     #[test]
     fn legacy_payloads_have_six_members() {

@@ -9,4 +9,4 @@ mod seal;
 
 pub use build::{Draft, IssueSnapshot, draft};
 pub use request::{Ask, Bound, IssueError, bound, checked};
-pub use seal::{SealError, Sealed, header_segment, seal, seal_legacy};
+pub use seal::{SealError, Sealed, seal, seal_legacy};

@@ -4,6 +4,7 @@ use crate::claims::{Claims, header};
 use crate::keys::{KeySet, PublicKey};
 use crate::secret::TokenText;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use std::sync::Arc;
 
 /// Why a signature does not become a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,12 +58,6 @@ impl std::ops::Deref for Sealed {
     }
 }
 
-/// The base64url header of tokens signed with `key`: exactly `alg` and `kid` (Kubernetes 1.36: no `typ`).
-pub fn header_segment(key: &PublicKey) -> String {
-    let json = format!(r#"{{"alg":"{}","kid":"{}"}}"#, key.signing_algorithm().name(), key.id());
-    URL_SAFE_NO_PAD.encode(json)
-}
-
 /// Joins `signing_input` (`header.payload`) and `signature` to a token. The signature itself is
 /// checked when `verify` says so: whenever the signer is outside the process.
 ///
@@ -93,22 +88,28 @@ pub fn seal_legacy(
     verify: bool,
 ) -> Result<Sealed, SealError> {
     let segment = signing_input.split('.').next().unwrap_or_default();
-    let bytes = URL_SAFE_NO_PAD.decode(segment).map_err(|_| SealError::Header)?;
-    let head = header(&bytes).ok_or(SealError::Header)?;
-    let Some(key) = published.candidates(Some(&head.kid)).next() else {
-        return Err(SealError::UnknownKey { key_id: head.kid });
-    };
-    let algorithm = key.signing_algorithm();
-    if algorithm.name() != head.alg {
-        return Err(SealError::Algorithm { algorithm: head.alg, key_id: head.kid });
-    }
+    let usual = published.iter().find(|key| key.header_segment() == segment);
+    let key = usual.map_or_else(|| named(segment, published), Ok)?;
     if signature.is_empty() {
         return Err(SealError::Empty);
     }
-    if verify && !key.verifies(algorithm, signing_input.as_bytes(), signature) {
-        return Err(SealError::Signature { key_id: head.kid });
+    if verify && !key.verifies(key.signing_algorithm(), signing_input.as_bytes(), signature) {
+        return Err(SealError::Signature { key_id: key.id().to_owned() });
     }
     signing_input.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut signing_input);
     Ok(Sealed(TokenText::new(signing_input)))
+}
+
+/// The key that a header names which is not spelled as usual: a signer outside may write its members in another order.
+fn named<'a>(segment: &str, published: &'a KeySet) -> Result<&'a Arc<PublicKey>, SealError> {
+    let bytes = URL_SAFE_NO_PAD.decode(segment).map_err(|_| SealError::Header)?;
+    let head = header(&bytes).ok_or(SealError::Header)?;
+    let Some(key) = published.iter().find(|key| key.id() == head.kid) else {
+        return Err(SealError::UnknownKey { key_id: head.kid });
+    };
+    if key.signing_algorithm().name() != head.alg {
+        return Err(SealError::Algorithm { algorithm: head.alg, key_id: head.kid });
+    }
+    Ok(key)
 }

@@ -42,6 +42,7 @@ pub(super) enum Parts {
 /// A key that verifies tokens.
 pub struct PublicKey {
     id: String,
+    header: String,
     spki: Vec<u8>,
     pub(super) parts: Parts,
     verifiers: Vec<(Algorithm, ParsedPublicKey)>,
@@ -64,7 +65,8 @@ impl PublicKey {
         };
         let verifiers = verifiers(&parts, spki)?;
         let id = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, spki));
-        Ok(Self { id, spki: spki.to_vec(), parts, verifiers })
+        let header = format!(r#"{{"alg":"{}","kid":"{id}"}}"#, signing_algorithm(&parts).name());
+        Ok(Self { id, header: URL_SAFE_NO_PAD.encode(header), spki: spki.to_vec(), parts, verifiers })
     }
 
     /// The key id (`kid`).
@@ -79,12 +81,12 @@ impl PublicKey {
 
     /// The algorithm its private half signs with.
     pub fn signing_algorithm(&self) -> Algorithm {
-        match &self.parts {
-            Parts::Rsa { .. } => Algorithm::Rs256,
-            Parts::Ec { curve: "P-256", .. } => Algorithm::Es256,
-            Parts::Ec { curve: "P-384", .. } => Algorithm::Es384,
-            Parts::Ec { .. } => Algorithm::Es512,
-        }
+        signing_algorithm(&self.parts)
+    }
+
+    /// The base64url header of tokens signed with its private half: exactly `alg` and `kid` (Kubernetes 1.36: no `typ`).
+    pub fn header_segment(&self) -> &str {
+        &self.header
     }
 
     /// Whether `signature` over `message` was made with this key's private half and `algorithm`.
@@ -97,6 +99,15 @@ impl PublicKey {
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({} {})", self.signing_algorithm().name(), self.id)
+    }
+}
+
+fn signing_algorithm(parts: &Parts) -> Algorithm {
+    match parts {
+        Parts::Rsa { .. } => Algorithm::Rs256,
+        Parts::Ec { curve: "P-256", .. } => Algorithm::Es256,
+        Parts::Ec { curve: "P-384", .. } => Algorithm::Es384,
+        Parts::Ec { .. } => Algorithm::Es512,
     }
 }
 

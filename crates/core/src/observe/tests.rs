@@ -4,7 +4,6 @@
 
 use super::*;
 use crate::claims::{Claims, Private, Ref, payload};
-use crate::issue::header_segment;
 use crate::keys::{KeySet, PublicKey};
 use crate::lookup::{Found, FoundTokenSecret, Snapshot};
 use crate::policy::Policy;
@@ -30,7 +29,7 @@ fn seen(payload: &[u8], found: &Snapshot) -> Observed {
     let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
     let keys = KeySet::new([Arc::new(PublicKey::from_spki(spki.as_ref()).unwrap())]);
     let policy = Policy::for_issuer("https://issuer.example");
-    let head = header_segment(keys.iter().next().unwrap());
+    let head = keys.iter().next().unwrap().header_segment();
     let input = format!("{head}.{}", URL_SAFE_NO_PAD.encode(payload));
     let signature = pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
     let token = format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));

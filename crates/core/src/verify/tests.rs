@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::claims::{Claims, Private, Ref, payload};
-use crate::issue::{Sealed, header_segment, seal};
+use crate::issue::{Sealed, seal};
 use crate::keys::{KeySet, PublicKey};
 use crate::lookup::{Found, Snapshot};
 use crate::policy::Policy;
@@ -39,7 +39,7 @@ impl Lab {
     }
 
     fn sealed(&self, claims: &Claims) -> Sealed {
-        let head = header_segment(self.keys.iter().next().unwrap());
+        let head = self.keys.iter().next().unwrap().header_segment();
         let input = format!("{head}.{}", URL_SAFE_NO_PAD.encode(payload(claims)));
         let signature = self.pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
         seal(claims, input, signature.as_ref(), &self.keys, true).unwrap()
