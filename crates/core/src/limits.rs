@@ -42,6 +42,9 @@ pub const MAX_ACTIVATE_AFTER_SECONDS: i64 = 365 * 24 * 3600;
 pub const MAX_VOLUME_NAME_BYTES: usize = 255;
 /// Longest path inside a volume, in bytes. Kubernetes 1.36 (atomic writer): 4096.
 pub const MAX_VOLUME_PATH_BYTES: usize = 4096;
+/// Most elements of a path inside a volume (Kubernetes has no number): what is nested deeper than a program reads and
+/// removes would stay for ever.
+pub const MAX_VOLUME_PATH_ELEMENTS: usize = 32;
 /// Most files in one volume (Kubernetes has no number; its limit is the size of the objects).
 pub const MAX_VOLUME_FILES: usize = 4096;
 /// Most bytes in one volume; a Secret or ConfigMap of Kubernetes 1.36 has at most 1 MiB, and a volume may hold several.

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn part(paths: &[&str], bytes: usize) -> Part {
-        let file = |_| File { bytes: vec![0; bytes].into(), mode: 0o644 };
+        let file = |_| File::new(vec![0; bytes], 0o644);
         paths.iter().map(|p| (VolumePath::new(p).unwrap(), file(p))).collect()
     }
 

@@ -1,6 +1,9 @@
 //! What is wrong with a path inside a volume.
 
-use crate::limits::{MAX_VOLUME_BYTES, MAX_VOLUME_FILES, MAX_VOLUME_NAME_BYTES, MAX_VOLUME_PATH_BYTES};
+use crate::limits::{
+    MAX_VOLUME_BYTES, MAX_VOLUME_FILES, MAX_VOLUME_NAME_BYTES, MAX_VOLUME_PATH_BYTES,
+    MAX_VOLUME_PATH_ELEMENTS,
+};
 
 /// Why a volume's content cannot be written. Kubernetes 1.36: the API says the same of most of these; lengths are
 /// checked by the writer alone.
@@ -27,6 +30,9 @@ pub enum PathError {
     /// The whole is too long.
     #[error("a path has {0} bytes; {MAX_VOLUME_PATH_BYTES} is the most")]
     LongPath(usize),
+    /// Too many elements.
+    #[error("a path has {0} elements; {MAX_VOLUME_PATH_ELEMENTS} is the most")]
+    Deep(usize),
     /// One path is a file and another one lies below it.
     #[error("{0:?} is both a file and the directory of another file")]
     Conflict(String),

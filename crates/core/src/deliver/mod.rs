@@ -16,7 +16,7 @@ pub use assemble::{LeftOut, Part, assemble};
 pub use error::PathError;
 pub use mode::{Ownership, dir_mode, file_mode, token_mode};
 pub use path::VolumePath;
-pub use plan::{DATA, DATA_TMP, Entry, File, LINK_TMP, Payload, Plan, Seen, SeenFile, Step, plan};
+pub use plan::{Bytes, DATA, DATA_TMP, Entry, File, LINK_TMP, Payload, Plan, Seen, SeenFile, Step, plan};
 pub use pulse::{LOOK_SECONDS, Pulses, RENEW_SECONDS, RENEWED_ANNOTATION, RUN_SCHEDULER, SILENT_SECONDS};
 pub use schedule::{Draw, Freshness, Lease, retry_after_millis};
 

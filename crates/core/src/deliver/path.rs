@@ -1,10 +1,10 @@
 //! Paths that stay inside their volume.
 
 use super::PathError;
-use crate::limits::{MAX_VOLUME_NAME_BYTES, MAX_VOLUME_PATH_BYTES};
+use crate::limits::{MAX_VOLUME_NAME_BYTES, MAX_VOLUME_PATH_BYTES, MAX_VOLUME_PATH_ELEMENTS};
 use std::fmt;
 
-/// A relative path of one or more plain elements: no `.`, no `..`, not beginning with `..`, bounded in length.
+/// A relative path of one or more plain elements: no `.`, no `..`, not beginning with `..`, bounded in length and depth.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VolumePath(String);
 
@@ -30,6 +30,9 @@ impl VolumePath {
         let first = elements.first().ok_or(PathError::Empty)?;
         if first.starts_with("..") {
             return Err(PathError::Reserved(text.to_owned()));
+        }
+        if elements.len() > MAX_VOLUME_PATH_ELEMENTS {
+            return Err(PathError::Deep(elements.len()));
         }
         match elements.iter().find(|e| e.len() > MAX_VOLUME_NAME_BYTES) {
             Some(long) => Err(PathError::LongName(long.len())),
@@ -71,7 +74,7 @@ mod tests {
 
     #[test]
     fn only_paths_that_stay_inside() {
-        let (name, path) = ("x".repeat(255), "x/".repeat(2048));
+        let (name, path) = ("x".repeat(255), format!("{}x", "x/".repeat(31)));
         for (text, want) in [
             ("token", Some("token")),
             ("a/b/c", Some("a/b/c")),
@@ -92,7 +95,8 @@ mod tests {
             assert_eq!(got.as_ref().map(VolumePath::as_str), want, "{text:?}");
         }
         assert_eq!(VolumePath::new(&"x".repeat(300)), Err(PathError::LongName(300)));
-        assert_eq!(VolumePath::new(&format!("{path}y")), Err(PathError::LongPath(4097)));
+        assert_eq!(VolumePath::new(&"x".repeat(4097)), Err(PathError::LongPath(4097)));
+        assert_eq!(VolumePath::new(&format!("{path}/x")), Err(PathError::Deep(33)));
         assert!(VolumePath::new(&path).is_ok());
     }
 

@@ -13,6 +13,7 @@ use super::{Ownership, PathError, VolumePath, dir_mode};
 use crate::limits::{MAX_VOLUME_BYTES, MAX_VOLUME_FILES};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The link that readers go through.
@@ -22,13 +23,23 @@ pub const DATA_TMP: &str = "..data_tmp";
 /// The next visible link, before it is renamed.
 pub const LINK_TMP: &str = "..link_tmp";
 
+/// What a file holds. Shared: a pod may name the same key in thousands of files.
+pub type Bytes = Arc<Zeroizing<Vec<u8>>>;
+
 /// One file of a volume. Debug shows no content: it may be a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct File {
     /// What it holds.
-    pub bytes: Zeroizing<Vec<u8>>,
+    pub bytes: Bytes,
     /// Permission bits, as they shall be on disk.
     pub mode: u32,
+}
+
+impl File {
+    /// A file of these bytes.
+    pub fn new(bytes: Vec<u8>, mode: u32) -> Self {
+        Self { bytes: Arc::new(bytes.into()), mode }
+    }
 }
 
 impl fmt::Debug for File {

@@ -89,7 +89,7 @@ impl Disk {
 }
 
 fn payload(files: &BTreeMap<String, u8>) -> Payload {
-    let file = |n: &u8| File { bytes: vec![*n; 3].into(), mode: 0o644 };
+    let file = |n: &u8| File::new(vec![*n; 3], 0o644);
     files.iter().map(|(path, n)| (VolumePath::new(path).unwrap(), file(n))).collect()
 }
 
@@ -188,7 +188,7 @@ fn contradictions_and_excess_are_refused() {
     assert_eq!(refused(&both), PathError::Conflict("a".to_owned()));
     let many: BTreeMap<String, u8> = (0..5000).map(|n| (format!("f{n}"), 1)).collect();
     assert_eq!(refused(&payload(&many)), PathError::TooMany(5000));
-    let large = File { bytes: vec![0; 17 << 20].into(), mode: 0o644 };
+    let large = File::new(vec![0; 17 << 20], 0o644);
     let large = Payload::from([(VolumePath::new("a").unwrap(), large)]);
     assert_eq!(refused(&large), PathError::TooLarge(17 << 20));
 }

@@ -149,16 +149,16 @@ impl Home {
     /// Removes what is left of pods that are not in the list; returns their uids.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The disk refuses one of them; the others are removed all the same.
     pub fn remove_others(&self, keep: impl Fn(&str) -> bool) -> Result<Vec<String>, DiskError> {
-        let mut removed = Vec::new();
-        for name in self.pods.text_names()? {
-            if !keep(&name) {
-                self.pods.remove(&name)?;
-                removed.push(name);
+        let (mut removed, mut failure) = (Vec::new(), None);
+        for name in self.pods.text_names()?.into_iter().filter(|name| !keep(name)) {
+            match self.pods.remove(&name) {
+                Ok(()) => removed.push(name),
+                Err(error) => failure = Some(error),
             }
         }
-        Ok(removed)
+        failure.map_or(Ok(removed), Err)
     }
 }
 
@@ -171,7 +171,11 @@ fn mount(path: &Path, mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::volume::Volume;
     use crate::wanted::Plugin;
+    use jeton_core::deliver::{File, Payload, VolumePath};
+    use jeton_core::limits::MAX_VOLUME_PATH_ELEMENTS;
+    use jeton_core::time::UnixTime;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn wanted(uid: &str, name: &str) -> Wanted {
@@ -196,6 +200,36 @@ mod tests {
         assert_eq!(home.remove_others(|uid| uid == "u1").unwrap(), ["u2"]);
         home.remove("u1").unwrap();
         assert!(!made.exists());
+    }
+
+    #[test]
+    fn the_deepest_path_can_be_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(dir.path(), Memory::Never).unwrap();
+        let wanted = wanted("u", "v");
+        let mut volume = Volume::new(home.volume(&wanted, &wanted.volumes[0]).unwrap(), Ownership::default());
+        let path = VolumePath::new(&vec!["d"; MAX_VOLUME_PATH_ELEMENTS].join("/")).unwrap();
+        let payload = Payload::from([(path, File::new(vec![1], 0o644))]);
+        let now = UnixTime::from_seconds(0);
+        assert!(volume.update(&payload, now).unwrap().changed);
+        assert!(!volume.update(&payload, now).unwrap().changed, "it is not read as deep as it is written");
+        home.remove("u").unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_removed_costs_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(dir.path(), Memory::Never).unwrap();
+        let pods = dir.path().join("pods");
+        // Whatever order they are read in, one that can be removed comes behind one that cannot.
+        for name in ["a", "b", "y", "z"] {
+            fs::create_dir_all(pods.join(name).join("deep/".repeat(100))).unwrap();
+            fs::create_dir(pods.join(format!("{name}1"))).unwrap();
+        }
+        assert!(home.remove_others(|_| false).is_err());
+        let mut left = home.pods.text_names().unwrap();
+        left.sort();
+        assert_eq!(left, ["a", "b", "y", "z"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{Context, Failure, Slot};
 use crate::wanted::ObjectKind;
 use futures_util::StreamExt;
+use jeton_core::deliver::Bytes;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -10,10 +11,9 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::watch;
-use zeroize::Zeroizing;
 
 /// The data of an object, by key.
-pub type Data = BTreeMap<String, Zeroizing<Vec<u8>>>;
+pub type Data = BTreeMap<String, Bytes>;
 
 /// Whether there is one.
 #[derive(Clone, Debug, Default)]
@@ -51,13 +51,14 @@ impl Context {
 }
 
 fn map(object: ConfigMap) -> Data {
-    let text = object.data.into_iter().flatten().map(|(key, value)| (key, value.into_bytes().into()));
-    let bytes = object.binary_data.into_iter().flatten().map(|(key, value)| (key, value.0.into()));
+    let text =
+        object.data.into_iter().flatten().map(|(key, value)| (key, Arc::new(value.into_bytes().into())));
+    let bytes = object.binary_data.into_iter().flatten().map(|(key, value)| (key, Arc::new(value.0.into())));
     text.chain(bytes).collect()
 }
 
 fn secret(object: Secret) -> Data {
-    object.data.into_iter().flatten().map(|(key, value)| (key, value.0.into())).collect()
+    object.data.into_iter().flatten().map(|(key, value)| (key, Arc::new(value.0.into()))).collect()
 }
 
 async fn look<K>(api: Api<K>, name: &str, sender: watch::Sender<ObjectSeen>, data: fn(K) -> Data)

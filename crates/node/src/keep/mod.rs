@@ -11,6 +11,8 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub use source::{Known, of_object};
+
 use crate::api::Context;
 use crate::volume::Dir;
 use crate::wanted::Wanted;

@@ -6,7 +6,7 @@ use jeton_core::deliver::{File, Part, VolumePath};
 
 /// What is known of a source.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub enum Known {
     /// Nobody has answered yet.
     Pending,
     /// These files.
@@ -16,7 +16,7 @@ pub(super) enum Known {
 }
 
 /// The files of an object.
-pub(super) fn of_object(
+pub fn of_object(
     kind: ObjectKind,
     name: &str,
     optional: bool,
@@ -54,11 +54,13 @@ pub(super) fn of_object(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jeton_core::deliver::Bytes;
     use std::sync::Arc;
 
     #[test]
     fn keys_become_files() {
-        let data = [("a", "1"), ("b", "2")].map(|(k, v)| (k.to_owned(), v.as_bytes().to_vec().into()));
+        let data =
+            [("a", "1"), ("b", "2")].map(|(k, v)| (k.to_owned(), Arc::new(v.as_bytes().to_vec().into())));
         let there = ObjectSeen { found: Found::Data(Arc::new(data.into_iter().collect())), trouble: None };
         let missing = ObjectSeen { found: Found::Missing, trouble: None };
         let refused = ObjectSeen { found: Found::Unknown, trouble: Some("forbidden".to_owned()) };
@@ -91,8 +93,23 @@ mod tests {
     }
 
     #[test]
+    fn a_key_in_many_files_is_held_once() {
+        let bytes: Bytes = Arc::new(vec![0; 1 << 20].into());
+        let seen = ObjectSeen {
+            found: Found::Data(Arc::new([("k".to_owned(), bytes.clone())].into())),
+            trouble: None,
+        };
+        let item =
+            |n| Item { key: "k".to_owned(), path: VolumePath::new(&format!("f{n}")).unwrap(), mode: 0 };
+        let items: Vec<Item> = (0..4096).map(item).collect();
+        let known = of_object(ObjectKind::Secret, "s", false, (Some(&items), 0), &seen);
+        let Known::Files(part) = known else { panic!("{known:?}") };
+        assert!(part.len() == 4096 && part.iter().all(|(_, file)| Arc::ptr_eq(&file.bytes, &bytes)));
+    }
+
+    #[test]
     fn a_key_that_leads_outside_is_refused() {
-        let data = [("../x".to_owned(), b"1".to_vec().into())];
+        let data = [("../x".to_owned(), Arc::new(b"1".to_vec().into()))];
         let seen = ObjectSeen { found: Found::Data(Arc::new(data.into_iter().collect())), trouble: None };
         let known = of_object(ObjectKind::ConfigMap, "m", false, (None, 0o644), &seen);
         assert!(matches!(known, Known::Broken(_)), "{known:?}");

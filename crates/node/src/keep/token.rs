@@ -3,9 +3,8 @@
 use crate::api::Granted;
 use crate::happening::Happening;
 use crate::wanted::TokenKey;
-use jeton_core::deliver::{Draw, Freshness, Lease, retry_after_millis};
+use jeton_core::deliver::{Bytes, Draw, Freshness, Lease, retry_after_millis};
 use jeton_core::time::UnixTime;
-use zeroize::Zeroizing;
 
 /// A token, and its times.
 pub(super) struct TokenState {
@@ -20,7 +19,7 @@ pub(super) struct TokenState {
 }
 
 struct Held {
-    token: Zeroizing<Vec<u8>>,
+    token: Bytes,
     lease: Lease,
     account_uid: Option<String>,
 }
@@ -32,7 +31,7 @@ impl TokenState {
     }
 
     /// What is in the file.
-    pub(super) fn bytes(&self) -> Option<&Zeroizing<Vec<u8>>> {
+    pub(super) fn bytes(&self) -> Option<&Bytes> {
         self.held.as_ref().map(|held| &held.token)
     }
 
@@ -46,7 +45,7 @@ impl TokenState {
         let late = self.held.as_ref().map_or(0, |old| now.millis() - old.lease.late().millis());
         let first = self.held.is_none();
         let lease = Lease::new(granted.asked, granted.seconds, draw);
-        self.held = Some(Held { token: granted.token, lease, account_uid: granted.account_uid });
+        self.held = Some(Held { token: granted.token.into(), lease, account_uid: granted.account_uid });
         (self.failures, self.why) = (0, None);
         (self.attempt, self.told) = (lease.due(), Freshness::Fresh);
         Happening::TokenRefreshed { late_millis: late.max(0), first }
@@ -114,7 +113,7 @@ mod tests {
 
     fn granted(asked: UnixTime, uid: &str) -> Granted {
         let account_uid = Some(uid.to_owned());
-        Granted { token: Zeroizing::new(b"t".to_vec()), asked, seconds: 600, account_uid }
+        Granted { token: zeroize::Zeroizing::new(b"t".to_vec()), asked, seconds: 600, account_uid }
     }
 
     fn state() -> TokenState {

@@ -1,6 +1,6 @@
 //! A directory handle that cannot be led outside: every element is opened without following links.
 
-use jeton_core::deliver::{Entry, File, Ownership, Seen, Step};
+use jeton_core::deliver::{Bytes, Entry, File, Ownership, Seen, Step};
 use jeton_core::limits::{MAX_VOLUME_BYTES, MAX_VOLUME_FILES};
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
@@ -34,7 +34,7 @@ fn failed(doing: &'static str, name: &str) -> impl FnOnce(Errno) -> DiskError {
 
 /// Stands for what was not written here; equal to no file of a payload.
 fn stranger() -> File {
-    File { bytes: Zeroizing::default(), mode: u32::MAX }
+    File { bytes: Bytes::default(), mode: u32::MAX }
 }
 
 /// An open directory.
@@ -182,7 +182,7 @@ impl Dir {
         let read = std_fs::File::from(fd).take(limit).read_to_end(&mut bytes);
         read.map_err(|source| DiskError { doing: "read", name: name.to_owned(), source })?;
         *budget -= bytes.len();
-        Ok(File { bytes, mode: stat.st_mode & 0o777 })
+        Ok(File { bytes: bytes.into(), mode: stat.st_mode & 0o777 })
     }
 
     /// The directory that holds the last element of `path`, and that element.

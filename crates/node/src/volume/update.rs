@@ -114,7 +114,7 @@ mod tests {
     const NOW: UnixTime = UnixTime::from_seconds(1_784_973_600);
 
     fn payload(files: &[(&str, &str)]) -> Payload {
-        let file = |text: &str| File { bytes: text.as_bytes().to_vec().into(), mode: 0o640 };
+        let file = |text: &str| File::new(text.as_bytes().to_vec(), 0o640);
         files.iter().map(|(path, text)| (VolumePath::new(path).unwrap(), file(text))).collect()
     }
 

@@ -4,16 +4,39 @@
 //! single labels and annotations. Left out on purpose: `resourceFieldRef`, because a program without a container has
 //! no limits of its own.
 
+use jeton_core::deliver::Bytes;
 use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, Pod};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
-/// The content of one item.
-pub(super) fn content(pod: &Pod, item: &DownwardAPIVolumeFile) -> Result<String, String> {
-    if item.resource_field_ref.is_some() {
-        return Err("resourceFieldRef needs a container; here is none".to_owned());
+/// What a pod says, each field written once, however many files hold it.
+pub(super) struct Fields<'a> {
+    pod: &'a Pod,
+    told: BTreeMap<String, Bytes>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(pod: &'a Pod) -> Self {
+        Self { pod, told: BTreeMap::new() }
     }
-    let field = item.field_ref.as_ref().map_or("", |f| f.field_path.as_str());
+
+    /// The content of one item.
+    pub(super) fn content(&mut self, item: &DownwardAPIVolumeFile) -> Result<Bytes, String> {
+        if item.resource_field_ref.is_some() {
+            return Err("resourceFieldRef needs a container; here is none".to_owned());
+        }
+        let field = item.field_ref.as_ref().map_or("", |f| f.field_path.as_str());
+        if let Some(bytes) = self.told.get(field) {
+            return Ok(bytes.clone());
+        }
+        let bytes: Bytes = Arc::new(content(self.pod, field)?.into_bytes().into());
+        self.told.insert(field.to_owned(), bytes.clone());
+        Ok(bytes)
+    }
+}
+
+fn content(pod: &Pod, field: &str) -> Result<String, String> {
     let meta = &pod.metadata;
     let own = |text: &Option<String>| Ok(text.clone().unwrap_or_default());
     match field {
@@ -75,11 +98,7 @@ mod tests {
             "labels": {"b": "2", "a": "1"}, "annotations": {"x/y": "a \"b\"\n\u{7}\u{1b}ä"},
         }}))
         .unwrap();
-        let of = |path: &str| {
-            let item: DownwardAPIVolumeFile =
-                serde_json::from_value(json!({"path": "p", "fieldRef": {"fieldPath": path}})).unwrap();
-            content(&pod, &item)
-        };
+        let of = |path: &str| content(&pod, path);
         for (path, want) in [
             ("metadata.name", "web"),
             ("metadata.namespace", "shop"),
@@ -92,5 +111,18 @@ mod tests {
             assert_eq!(of(path).as_deref(), Ok(want), "{path}");
         }
         assert!(of("spec.nodeName").is_err());
+    }
+
+    #[test]
+    fn a_field_is_written_once_for_all_its_files() {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"labels": {"a": "1"}}})).unwrap();
+        let mut fields = Fields::of(&pod);
+        let mut of = |item: serde_json::Value| fields.content(&serde_json::from_value(item).unwrap());
+        let labels = json!({"path": "p", "fieldRef": {"fieldPath": "metadata.labels"}});
+        let (first, second) = (of(labels.clone()).unwrap(), of(labels).unwrap());
+        assert_eq!(first.as_slice(), b"a=\"1\"");
+        assert!(Arc::ptr_eq(&first, &second));
+        let both = json!({"path": "p", "fieldRef": {"fieldPath": "metadata.labels"}, "resourceFieldRef": {"resource": "r"}});
+        assert!(of(both).is_err());
     }
 }

@@ -103,6 +103,11 @@ impl ObjectKind {
             Self::Secret => "secret",
         }
     }
+
+    /// How messages name one of them. The API server lets a pod name what no object is called.
+    fn named(self, name: &str) -> String {
+        format!("{} {}", self.word(), name.escape_debug())
+    }
 }
 
 /// One key of an object, and the file it becomes.
@@ -156,8 +161,8 @@ impl Source {
     /// How messages name it.
     pub fn label(&self) -> String {
         match self {
-            Self::Token { path, .. } => format!("token {path}"),
-            Self::Object { kind, name, .. } => format!("{} {name}", kind.word()),
+            Self::Token { path, .. } => format!("token {}", path.as_str().escape_debug()),
+            Self::Object { kind, name, .. } => kind.named(name),
             Self::Fields(_) => "downwardAPI".to_owned(),
             Self::Refused { what, .. } => what.clone(),
         }

@@ -1,6 +1,7 @@
 //! A pod's object into values.
 
-use super::{Item, ObjectKind, Plugin, PodRef, Source, TokenKey, Wanted, WantedVolume, downward, owner};
+use super::downward::Fields;
+use super::{Item, ObjectKind, Plugin, PodRef, Source, TokenKey, Wanted, WantedVolume, owner};
 use jeton_core::deliver::{File, Ownership, VolumePath, file_mode, token_mode};
 use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, KeyToPath, Pod, Volume, VolumeProjection};
 
@@ -23,14 +24,14 @@ pub fn wanted(pod: &Pod) -> Result<Wanted, String> {
     };
     let spec = pod.spec.as_ref().ok_or("the pod has no spec")?;
     let owner = owner::owner(spec);
-    let reader = Reader { pod, owner };
+    let mut reader = Reader { fields: Fields::of(pod), owner };
     let volumes = spec.volumes.iter().flatten().filter_map(|v| reader.volume(v)).collect();
     let account = spec.service_account_name.clone().unwrap_or_default();
     Ok(Wanted { pod: reference, account, owner, volumes })
 }
 
 struct Reader<'a> {
-    pod: &'a Pod,
+    fields: Fields<'a>,
     owner: Ownership,
 }
 
@@ -40,7 +41,7 @@ fn bits(mode: i32) -> u32 {
 }
 
 impl Reader<'_> {
-    fn volume(&self, volume: &Volume) -> Option<WantedVolume> {
+    fn volume(&mut self, volume: &Volume) -> Option<WantedVolume> {
         let (plugin, sources) = if let Some(projected) = &volume.projected {
             let mode = projected.default_mode.unwrap_or(DEFAULT_MODE);
             let sources = projected.sources.iter().flatten().filter_map(|s| self.projection(s, mode));
@@ -63,7 +64,7 @@ impl Reader<'_> {
         Some(WantedVolume { name: volume.name.clone(), plugin, sources })
     }
 
-    fn projection(&self, source: &VolumeProjection, mode: i32) -> Option<Source> {
+    fn projection(&mut self, source: &VolumeProjection, mode: i32) -> Option<Source> {
         if let Some(token) = &source.service_account_token {
             let key = TokenKey {
                 audience: token.audience.clone().unwrap_or_default(),
@@ -121,14 +122,14 @@ impl Reader<'_> {
                 items,
                 mode: file_mode(bits(mode), self.owner),
             },
-            Err(why) => Source::Refused { what: format!("{} {name}", kind.word()), why: why.to_string() },
+            Err(why) => Source::Refused { what: kind.named(&name), why: why.to_string() },
         }
     }
 
-    fn fields(&self, items: Option<&[DownwardAPIVolumeFile]>, mode: i32) -> Source {
+    fn fields(&mut self, items: Option<&[DownwardAPIVolumeFile]>, mode: i32) -> Source {
         let file = |item: &DownwardAPIVolumeFile| {
             let path = VolumePath::new(&item.path).map_err(|e| e.to_string())?;
-            let bytes = downward::content(self.pod, item)?.into_bytes().into();
+            let bytes = self.fields.content(item)?;
             let mode = file_mode(bits(item.mode.unwrap_or(mode)), self.owner);
             Ok::<_, String>((path, File { bytes, mode }))
         };
@@ -163,7 +164,7 @@ mod tests {
         let got = read(volumes, json!({"runAsUser": 1000}));
         assert_eq!((got.account.as_str(), got.volumes.len()), ("builder", 1));
         let path = |text: &str| VolumePath::new(text).unwrap();
-        let namespace = File { bytes: b"ns".to_vec().into(), mode: 0o644 };
+        let namespace = File::new(b"ns".to_vec(), 0o644);
         let key = TokenKey { audience: String::new(), seconds: Some(3607) };
         let item = Item { key: "ca.crt".to_owned(), path: path("ca.crt"), mode: 0o644 };
         assert_eq!(
@@ -195,6 +196,18 @@ mod tests {
         let refused: Vec<bool> =
             got.volumes[0].sources.iter().map(|s| matches!(s, Source::Refused { .. })).collect();
         assert_eq!(refused, [true, true, true, false, true, true]);
+    }
+
+    #[test]
+    fn names_that_drive_a_terminal_are_shown_in_words() {
+        let hidden = "u\u{1b}[2J";
+        let volumes = json!([{"name": "v", "projected": {"sources": [
+            {"serviceAccountToken": {"path": hidden}}, {"configMap": {"name": hidden}},
+            {"secret": {"name": hidden, "items": [{"key": "k", "path": "/x"}]}},
+        ]}}]);
+        let got = read(volumes, json!({}));
+        let labels: Vec<String> = got.volumes[0].sources.iter().map(Source::label).collect();
+        assert_eq!(labels, [r"token u\u{1b}[2J", r"configmap u\u{1b}[2J", r"secret u\u{1b}[2J"]);
     }
 
     #[test]
