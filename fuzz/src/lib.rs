@@ -91,3 +91,9 @@ pub fn depth(value: &Value) -> usize {
     }
     deepest
 }
+
+/// A relative path of plain elements, which leads nowhere else.
+pub fn inside(name: &str) {
+    assert!(!name.is_empty() && !name.starts_with('/') && !name.contains('\0'), "{name:?}");
+    assert!(name.split('/').all(|part| !part.is_empty() && part != "." && part != ".."), "{name:?}");
+}
