@@ -34,8 +34,7 @@ fn log() -> String {
 }
 
 /// The facts of the log with room for few, in words.
-fn told(path: &str, workers: usize, quick: bool) -> (Facts, String) {
-    let bounds = Bounds { credentials: ROOM, issues: ROOM, refusals: ROOM, ..Bounds::LOG };
+fn told(path: &str, workers: usize, quick: bool, bounds: Bounds) -> (Facts, String) {
     let mut facts = Facts::default();
     let options = Options { quick, workers };
     read_within(&[path.to_owned()], options, bounds, &mut facts, &mut |_, _| {});
@@ -49,7 +48,8 @@ fn threads_change_nothing_of_what_is_forgotten() {
     let path = dir.path().join("audit.log");
     std::fs::write(&path, log()).unwrap();
     let path = path.display().to_string();
-    let (facts, want) = told(&path, 1, false);
+    let few = Bounds { credentials: ROOM, issues: ROOM, refusals: ROOM, ..Bounds::LOG };
+    let (facts, want) = told(&path, 1, false, few);
     assert!(facts.uses.len() <= ROOM, "{}", facts.uses.len());
     assert!(facts.uses.iter().any(|one| one.credential.as_deref() == Some("c3")), "{want}");
     assert_eq!((facts.issues.len(), facts.refusals.len()), (ROOM, ROOM));
@@ -58,7 +58,34 @@ fn threads_change_nothing_of_what_is_forgotten() {
     let gap = facts.sources[0].missing.iter().find(|gap| gap.id == "forgotten").unwrap();
     assert_eq!(gap.detail, (EVENTS - left).to_string());
     for workers in [2, 3, 16] {
-        assert_eq!(told(&path, workers, false).1, want, "{workers}");
-        assert_eq!(told(&path, workers, true).1, told(&path, 1, true).1, "{workers}, quick");
+        assert_eq!(told(&path, workers, false, few).1, want, "{workers}");
+        assert_eq!(told(&path, workers, true, few).1, told(&path, 1, true, few).1, "{workers}, quick");
     }
+}
+
+#[test]
+fn long_names_take_the_room_of_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    std::fs::write(&path, log()).unwrap();
+    let path = path.display().to_string();
+    let (whole, _) = told(&path, 1, false, Bounds::LOG);
+    let bytes = |facts: &Facts| {
+        let of = |texts: &[String]| texts.iter().map(String::len).sum::<usize>();
+        facts
+            .uses
+            .iter()
+            .map(|u| u.credential.as_ref().map_or(0, String::len) + of(&u.addresses) + of(&u.audit_ids))
+            .sum()
+    };
+    let all: usize = bytes(&whole);
+    let few = Bounds { use_bytes: all / 3, other_bytes: 4000, ..Bounds::LOG };
+    let (facts, want) = told(&path, 1, false, few);
+    assert!(bytes(&facts) <= all / 3 && facts.uses.len() < whole.uses.len() / 2, "{want}");
+    assert!(facts.uses.iter().any(|one| one.credential.as_deref() == Some("c3")), "{want}");
+    assert!(!facts.issues.is_empty() && facts.issues.len() < whole.issues.len());
+    let left = facts.uses.len() + facts.issues.len() + facts.refusals.len();
+    let gap = facts.sources[0].missing.iter().find(|gap| gap.id == "forgotten").unwrap();
+    assert_eq!(gap.detail, (EVENTS - left).to_string());
+    assert_eq!(told(&path, 3, false, few).1, want);
 }

@@ -76,6 +76,14 @@ impl Record {
         mark.evidence.note(at, id);
     }
 
+    /// Bytes of its texts.
+    pub(super) fn bytes(&self) -> usize {
+        let evidence = |evidence: &Evidence| evidence.0.iter().map(|(_, id)| id.len()).sum::<usize>();
+        let addresses: usize = self.addresses.iter().map(|address| address.len()).sum();
+        let marked = self.mark.as_ref().map_or(0, |mark| evidence(&mark.evidence));
+        self.texts.len() + addresses + evidence(&self.evidence) + marked
+    }
+
     /// Marks first, then how long one credential was in use.
     pub(super) fn suspicion(&self) -> (bool, i64) {
         (self.mark.is_some(), self.last.seconds() - self.first.seconds())

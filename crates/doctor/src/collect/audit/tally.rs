@@ -7,21 +7,26 @@ use super::record::{Record, note_text};
 use super::rows::{Key, Part, Refused, Row, Sighting, Sums, Told};
 use super::seen::Seen;
 use crate::facts::{Facts, Issue, Refusal};
-use crate::limits::{MAX_CREDENTIALS, MAX_DELETED_PODS, MAX_EVIDENCE, MAX_ISSUES, MAX_REFUSALS};
+use crate::limits::{
+    MAX_CREDENTIALS, MAX_DELETED_PODS, MAX_EVIDENCE, MAX_ISSUES, MAX_OTHER_BYTES, MAX_REFUSALS, MAX_USE_BYTES,
+};
 use jeton_core::time::UnixTime;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Seconds of one span of activity.
 pub(crate) const SPAN_SECONDS: i64 = 600;
 
-/// Most entries of each kind.
+/// Most entries of each kind, and most bytes of their texts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) credentials: usize,
     pub(super) issues: usize,
     pub(super) refusals: usize,
     pub(super) deleted: usize,
+    pub(super) use_bytes: usize,
+    pub(super) other_bytes: usize,
 }
 
 impl Bounds {
@@ -31,6 +36,8 @@ impl Bounds {
         issues: MAX_ISSUES,
         refusals: MAX_REFUSALS,
         deleted: MAX_DELETED_PODS,
+        use_bytes: MAX_USE_BYTES,
+        other_bytes: MAX_OTHER_BYTES,
     };
 }
 
@@ -46,6 +53,10 @@ pub(super) struct Tally {
     refusals: ByKey<Refusal>,
     deleted: BTreeMap<(String, String), UnixTime>,
     forgotten: u64,
+    /// Bytes of the texts of uses.
+    use_bytes: usize,
+    /// Bytes of all other texts.
+    other_bytes: usize,
 }
 
 /// A key is a hash already.
@@ -77,6 +88,8 @@ impl Tally {
             refusals: ByKey::default(),
             deleted: BTreeMap::new(),
             forgotten: 0,
+            use_bytes: 0,
+            other_bytes: 0,
         }
     }
 
@@ -103,25 +116,33 @@ impl Tally {
     }
 
     fn usage(&mut self, sighting: &Sighting, at: UnixTime, texts: &str, is_new: bool) {
-        let new = || Box::new(Record::of(sighting, at, texts));
-        let record = self.uses.entry(sighting.key).or_insert_with(new);
+        let (record, before) = match self.uses.entry(sighting.key) {
+            Entry::Occupied(known) => {
+                let record = known.into_mut();
+                let before = record.bytes();
+                (record, before)
+            }
+            Entry::Vacant(free) => (free.insert(Box::new(Record::of(sighting, at, texts))), 0),
+        };
         record.add(sighting, at, texts);
         record.uses += u64::from(is_new);
+        self.use_bytes = self.use_bytes + record.bytes() - before;
         self.make_room();
     }
 
-    /// Forgets down to half of the room, those that were used shortest and carry no mark first.
+    /// Forgets down to half of the room, or half of those that fill it, those first that were used shortest and carry no
+    /// mark.
     fn make_room(&mut self) {
-        if self.uses.len() <= self.bounds.credentials {
+        if self.uses.len() <= self.bounds.credentials && self.use_bytes <= self.bounds.use_bytes {
             return;
         }
-        let surplus = self.uses.len() - self.bounds.credentials.div_ceil(2);
+        let surplus = self.uses.len() - self.uses.len().min(self.bounds.credentials).div_ceil(2);
         let mut ranks: Vec<_> = self.uses.iter().map(|(key, record)| (record.suspicion(), *key)).collect();
         if surplus < ranks.len() {
             ranks.select_nth_unstable(surplus);
         }
         for (_, key) in &ranks[..surplus] {
-            self.uses.remove(key);
+            self.use_bytes -= self.uses.remove(key).map_or(0, |record| record.bytes());
         }
         self.forgotten += surplus as u64;
     }
@@ -130,8 +151,14 @@ impl Tally {
         if let Some(own) = self.issues.get_mut(&key) {
             own.at = own.at.min(issue.at);
             own.lifetime = own.lifetime.or(issue.lifetime);
-            own.pod_uid = own.pod_uid.take().or(issue.pod_uid);
-        } else if self.issues.len() < self.bounds.issues {
+            if own.pod_uid.is_none() {
+                self.other_bytes += issue.pod_uid.as_ref().map_or(0, String::len);
+                own.pod_uid = issue.pod_uid;
+            }
+        } else if self.issues.len() < self.bounds.issues && self.other_bytes < self.bounds.other_bytes {
+            let Issue { credential, account, node, pod_uid, .. } = &issue;
+            let further = [node, pod_uid].into_iter().flatten().map(String::len).sum::<usize>();
+            self.other_bytes += credential.len() + account.namespace.len() + account.name.len() + further;
             self.issues.insert(key, Box::new(issue));
         } else {
             self.forgotten += 1;
@@ -140,11 +167,16 @@ impl Tally {
 
     fn refusal(&mut self, refused: &Refused, at: UnixTime, texts: &str, is_new: bool) {
         let is_known = self.refusals.contains_key(&refused.key);
-        if !is_known && self.refusals.len() >= self.bounds.refusals {
+        let is_full =
+            self.refusals.len() >= self.bounds.refusals || self.other_bytes >= self.bounds.other_bytes;
+        if !is_known && is_full {
             self.forgotten += 1;
             return;
         }
         let [address, agent, id] = refused.texts(texts);
+        if !is_known {
+            self.other_bytes += address.len() + agent.len() + MAX_EVIDENCE * id.len();
+        }
         let new = || Refusal {
             address: address.to_owned(),
             user_agent: agent.to_owned(),
@@ -163,7 +195,8 @@ impl Tally {
     fn deletion(&mut self, pod: (String, String), at: UnixTime) {
         if let Some(last) = self.deleted.get_mut(&pod) {
             *last = (*last).max(at);
-        } else if self.deleted.len() < self.bounds.deleted {
+        } else if self.deleted.len() < self.bounds.deleted && self.other_bytes < self.bounds.other_bytes {
+            self.other_bytes += pod.0.len() + pod.1.len();
             self.deleted.insert(pod, at);
         } else {
             self.forgotten += 1;
