@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 const PART: &str = "doctor";
 const MB: u64 = 1_000_000;
 /// Bytes of the log.
-const BYTES: u64 = 300 * MB;
+const BYTES: u64 = 900 * MB;
 /// Bytes of the log that jq reads.
-const TENTH: u64 = BYTES / 10;
+const JQ_BYTES: u64 = BYTES / 30;
 /// Who is in it: an hour of log has 20 MB.
 const CLUSTER: Shape = Shape { pods: 2000, rounds: 10 };
 /// Who is in a large log.
@@ -57,11 +57,11 @@ struct Run {
 /// When the log cannot be written or a program does not read it.
 pub fn run() -> Result<Vec<Line>, Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
-    let (whole, tenth) = (dir.path().join("audit.log"), dir.path().join("tenth.log"));
-    let (bytes, few) = (CLUSTER.write(&whole, BYTES)?, CLUSTER.write(&tenth, TENTH)?);
+    let (whole, few) = (dir.path().join("audit.log"), dir.path().join("few.log"));
+    let (bytes, jq_bytes) = (CLUSTER.write(&whole, BYTES)?, CLUSTER.write(&few, JQ_BYTES)?);
     let jeton = server::program();
     let reader = |program, flags, one_core| Reader { program, flags, log: &whole, bytes, one_core };
-    let jq = Reader { log: &tenth, bytes: few, ..reader(Path::new("jq"), &["-c", SELECT], true) };
+    let jq = Reader { log: &few, bytes: jq_bytes, ..reader(Path::new("jq"), &["-c", SELECT], true) };
     let [grep, jq, quick, one, all] = in_turn(&[
         reader(Path::new("grep"), &["-F", "-c", "stale-token"], true),
         jq,
