@@ -4,6 +4,7 @@ use jeton_core::text::is_hidden;
 use jeton_doctor::collect::audit::{Options, read};
 use jeton_doctor::facts::Facts;
 use serde_json::Value;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 /// One file for this process, written anew for every input.
@@ -11,6 +12,13 @@ static FILE: LazyLock<String> = LazyLock::new(|| {
     let name = format!("jeton-fuzz-{}.log", std::process::id());
     std::env::temp_dir().join(name).display().to_string()
 });
+
+/// A path of this process alone, in memory where this machine has a place there.
+pub fn scratch() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    let place = if memory.is_dir() { memory } else { std::env::temp_dir() };
+    place.join(format!("jeton-fuzz-{}", std::process::id()))
+}
 
 /// What the doctor reads from a file with these bytes.
 pub fn facts_of(bytes: &[u8], quick: bool, workers: usize) -> Facts {

@@ -1,30 +1,39 @@
-//! The store's file with bytes changed: it is opened or refused, and a refused one is left as it was.
+//! The store's file with bytes changed: it is opened or refused; a refused one is left as it was, and one that was opened
+//! has all it had, before and after it is written to.
 #![no_main]
 
-use jeton_authority::store::{Embedded, Key, Store};
+use jeton_authority::access::bootstrap;
+use jeton_authority::objects::Registry;
+use jeton_authority::store::{Change, Embedded, Expect, Key, Store, Stored, Txn};
+use jeton_core::clock::Clock;
+use jeton_core::time::UnixTime;
+use jeton_fuzz::scratch;
 use libfuzzer_sys::fuzz_target;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+use tokio::runtime::{Builder, Runtime};
 
 /// Bytes of one change: three of a place, how many, with what.
 const CHANGE: usize = 5;
 
-static PATH: LazyLock<PathBuf> =
-    LazyLock::new(|| std::env::temp_dir().join(format!("jeton-fuzz-{}.db", std::process::id())));
-/// A file with the first objects of a server in it.
-static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+static PATH: LazyLock<PathBuf> = LazyLock::new(|| scratch().with_extension("db"));
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Builder::new_current_thread().build().unwrap());
+/// A file with the first objects of a server in it, and those.
+static WHOLE: LazyLock<(Vec<u8>, Vec<(Key, Stored)>)> = LazyLock::new(|| {
     let _ = std::fs::remove_file(&*PATH);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(Embedded::open(&PATH).unwrap());
-    let clock = jeton_core::clock::Clock::new(|| jeton_core::time::UnixTime::from_seconds(1_795_651_200));
-    let registry = std::sync::Arc::new(jeton_authority::objects::Registry::new(store, clock));
-    runtime.block_on(jeton_authority::access::bootstrap::ensure(&registry)).unwrap();
+    let store = Arc::new(Embedded::open(&PATH).unwrap());
+    let clock = Clock::new(|| UnixTime::from_seconds(1_795_651_200));
+    let registry = Arc::new(Registry::new(store.clone(), clock));
+    RUNTIME.block_on(bootstrap::ensure(&registry)).unwrap();
     drop(registry);
-    std::fs::read(&*PATH).unwrap()
+    let all = content(&store);
+    drop(store);
+    (std::fs::read(&*PATH).unwrap(), all)
 });
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut damaged = WHOLE.clone();
+    let (whole, all) = &*WHOLE;
+    let mut damaged = whole.clone();
     let mut changes = bytes.chunks_exact(CHANGE);
     for change in &mut changes {
         let [a, b, c, count, with] = change else { continue };
@@ -42,11 +51,26 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(std::fs::read(&*PATH).unwrap() == damaged, "a refused file was changed: {error}");
         }
         Ok(store) => {
-            if let Ok(page) = store.list(&Key::everything(), None, 1000) {
-                for (key, _) in &page.items {
-                    let _: Result<_, _> = store.get(key);
-                }
-            }
+            assert!(content(&store) == *all, "what was opened has other content");
+            write(&store, &all[0]);
+            drop(store);
+            assert!(content(&Embedded::open(&PATH).unwrap()) == all[1..], "a write cost something else");
         }
     }
+    // Nothing stays in memory when this process has ended.
+    for file in [PATH.clone(), PATH.with_extension("db.reserve")] {
+        let _ = std::fs::remove_file(file);
+    }
 });
+
+fn content(store: &Embedded) -> Vec<(Key, Stored)> {
+    let page = store.list(&Key::everything(), None, 1000).unwrap();
+    assert!(!page.more && !page.items.is_empty());
+    page.items
+}
+
+/// Removes one object, which moves others.
+fn write(store: &Embedded, (key, stored): &(Key, Stored)) {
+    let change = (Change::Delete { key: key.clone() }, Expect::Revision(stored.revision));
+    RUNTIME.block_on(store.commit(Txn { checks: Vec::new(), changes: vec![change] })).unwrap();
+}

@@ -5,7 +5,7 @@
 use jeton_core::deliver::{Bytes, File, Ownership, Part, Payload, assemble};
 use jeton_core::text::is_hidden;
 use jeton_core::time::UnixTime;
-use jeton_fuzz::inside;
+use jeton_fuzz::{inside, scratch};
 use jeton_node::agent::{Home, Memory};
 use jeton_node::api::{Found, ObjectSeen};
 use jeton_node::keep::{Known, of_object};
@@ -25,12 +25,7 @@ const VOLUMES: usize = 4;
 const GROWTH: usize = 8;
 
 /// A directory with the agent's own in it and nothing else.
-static ABOVE: LazyLock<PathBuf> = LazyLock::new(|| {
-    // In memory, where an agent writes, unless this machine has none there.
-    let memory = PathBuf::from("/dev/shm");
-    let place = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    place.join(format!("jeton-fuzz-{}", std::process::id()))
-});
+static ABOVE: LazyLock<PathBuf> = LazyLock::new(scratch);
 static HOME: LazyLock<Home> = LazyLock::new(|| Home::open(&ABOVE.join("home"), Memory::Never).unwrap());
 
 fuzz_target!(|bytes: &[u8]| {

@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::gate::{Disk, Gate};
 use super::index::Rows;
 use super::key::Key;
-use super::limits::CACHE_BYTES;
+use super::limits::{CACHE_BYTES, CHECK_MAX_BYTES};
 use super::record;
 
 /// The format this program writes, and the newest it reads.
@@ -104,10 +104,15 @@ fn check_magic(disk: &Disk) -> Result<(), StoreError> {
 }
 
 fn start(disk: Disk) -> Result<Opened, StoreError> {
-    let gate = Gate::hold(disk).map_err(|error| StoreError::from_io("inspect", error))?;
+    let inspect = |error| StoreError::from_io("inspect", error);
+    let length = disk.len().map_err(inspect)?;
+    let gate = Gate::hold(disk).map_err(inspect)?;
     let database = guard("open", || {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
+        // Entries carry checksums of their own. Without this, damage to what lies around them, such as the record of which
+        // pages are free, is believed, and later commits may write over pages that are in use.
+        builder.set_check_integrity_on_open(length <= CHECK_MAX_BYTES);
         builder.create_with_backend(gate.clone()).map_err(|error| StoreError::from_redb("open", error))
     })?;
     Ok(Opened { database, gate })

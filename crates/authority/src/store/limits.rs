@@ -31,5 +31,8 @@ pub const CACHE_BYTES: usize = 4 * 1024 * 1024;
 pub const RESERVE_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes that must be free besides before the reserve is set aside: certificates and logs need room too.
 pub const SPARE_BYTES: u64 = 1024 * 1024;
+/// Largest file, in bytes, of which every page is checked when it is opened: 3 ms for each MiB. Of a larger one the rows of
+/// its index are checked then, and each object when it is read.
+pub const CHECK_MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes an opening may want to write before the file has proved to be ours.
 pub const OPEN_MAX_WRITES_BYTES: usize = 64 * 1024 * 1024;

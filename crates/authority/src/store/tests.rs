@@ -1,6 +1,8 @@
 //! The store's promises, on real files.
 
+use super::gate::Disk;
 use super::*;
+use redb::StorageBackend;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use uuid::Uuid;
@@ -163,6 +165,60 @@ fn what_cannot_be_opened_is_named_and_left_alone() {
         assert_eq!(got, what, "{error:?}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "left as it was");
     }
+}
+
+/// A disk in memory with these bytes on it.
+fn disk_of(bytes: &[u8]) -> Disk {
+    let disk = redb::backends::InMemoryBackend::new();
+    disk.set_len(bytes.len() as u64).unwrap();
+    disk.write(0, bytes).unwrap();
+    Arc::new(disk)
+}
+
+fn bytes_of(disk: &Disk) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(disk.len().unwrap()).unwrap()];
+    disk.read(0, &mut bytes).unwrap();
+    bytes
+}
+
+/// Wherever the damage lies, it is refused and left alone, or it lies where nothing is, and then nothing is ever lost.
+#[test]
+fn damage_anywhere_is_refused_or_lies_where_nothing_is() {
+    let runtime = runtime();
+    let add = |store: &Embedded, names: std::ops::Range<u128>| {
+        for n in names {
+            runtime.block_on(store.commit(one(put(&format!("p{n}"), n, Expect::Absent)))).unwrap();
+        }
+    };
+    let content = |store: &Embedded| store.list(&Key::everything(), None, 1000).unwrap().items;
+    let disk = disk_of(&[]);
+    let store = Embedded::on_disk(disk.clone()).unwrap();
+    add(&store, 0..20);
+    let before = content(&store);
+    drop(store);
+    let good = bytes_of(&disk);
+    let (mut refused, mut opened) = (0, 0);
+    for place in (0..good.len()).step_by(128) {
+        let mut bad = good.clone();
+        bad[place..place + 16].fill(b'm');
+        let disk = disk_of(&bad);
+        match Embedded::on_disk(disk.clone()) {
+            Err(error) => {
+                refused += 1;
+                let known = matches!(error, StoreError::Damaged { .. } | StoreError::Foreign { .. });
+                assert!(known && bytes_of(&disk) == bad, "{place}: {error:?}");
+            }
+            Ok(store) => {
+                opened += 1;
+                assert_eq!(content(&store), before, "{place}");
+                add(&store, 20..25);
+                drop(store);
+                let after = content(&Embedded::on_disk(disk).unwrap());
+                assert!(after.len() == 25 && before.iter().all(|one| after.contains(one)), "{place}");
+            }
+        }
+    }
+    assert!(refused > 0 && opened > 0, "{refused} {opened}");
 }
 
 #[test]
