@@ -241,4 +241,26 @@ mod tests {
         assert!(matches!(v.update(&payload(&[("a", "1"), ("a/b", "2")]), NOW), Err(UpdateError::Content(_))));
         assert_eq!(names(dir.path()), before.into_keys().collect::<Vec<_>>());
     }
+
+    #[test]
+    fn a_file_that_its_owner_may_not_read_costs_no_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let update = move || {
+            if rustix::process::geteuid().is_root() {
+                let nobody = rustix::fs::Uid::from_raw(65534);
+                rustix::fs::chown(dir.path(), Some(nobody), None).unwrap();
+                // Of this thread alone.
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            }
+            let mut volume = volume(dir.path());
+            for token in ["old", "new"] {
+                let closed = (VolumePath::new("closed").unwrap(), File::new(Vec::new(), 0));
+                let token = (VolumePath::new("token").unwrap(), File::new(token.into(), 0o600));
+                volume.update(&Payload::from([closed, token]), NOW).unwrap();
+            }
+            assert!(fs::read(dir.path().join("closed")).is_err(), "it can be read: nothing is tested");
+            assert_eq!(fs::read(dir.path().join("token")).unwrap(), b"new");
+        };
+        std::thread::spawn(update).join().unwrap();
+    }
 }
