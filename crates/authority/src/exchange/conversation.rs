@@ -1,8 +1,8 @@
 //! A connection, as far as its requests have something in common.
 //!
 //! Purpose: clients ask the same thing again and again, and what a request line means depends on nothing but itself. So
-//! the last one is not read twice, and what counts the answers of its kind is not looked up twice. What all connections share is
-//! reached through this one, because a reference that many processors count is slower than what it refers to.
+//! the last one is not read twice, and what counts the answers of its kind is not looked up twice. What all connections
+//! share is reached through this one, because a reference that many processors count is slower than what it refers to.
 //!
 //! Invariant: only what cannot change is kept: who the certificate names, and what a line means. Whether it may is not.
 
