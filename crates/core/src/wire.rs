@@ -62,7 +62,7 @@ pub struct TokenRequest {
 }
 
 /// What a TokenRequest asks for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenRequestSpec {
     /// Intended audiences; empty: the API server's.
@@ -77,24 +77,20 @@ pub struct TokenRequestSpec {
 }
 
 /// The object a token is bound to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BoundObjectRef {
     /// `Pod`, `Secret` or `Node`.
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "null_is_default")]
     pub kind: String,
     /// API version; only its group counts.
-    #[serde(
-        rename = "apiVersion",
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_is_default"
-    )]
+    #[serde(rename = "apiVersion", deserialize_with = "null_is_default")]
     pub api_version: String,
     /// Name of the object.
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "null_is_default")]
     pub name: String,
     /// Uid of the object; empty: whichever has the name now.
-    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "null_is_default")]
     pub uid: String,
 }
 

@@ -13,8 +13,8 @@ pub const MAX_ENVELOPE_DEPTH: usize = 4;
 /// (credential, client) pairs remembered of a log, about 700 bytes each, and 2,000 while they are judged. Beyond it the
 /// least suspicious are forgotten, and counted.
 pub const MAX_CREDENTIALS: usize = 80_000;
-/// Bytes of names, clients, addresses and audit ids that are remembered of all credentials together: three times what a log
-/// of the usual ones has. Beyond it the least suspicious credentials are forgotten too.
+/// Bytes of names, clients, addresses and audit ids that are remembered of all credentials together: 800 for each of the most
+/// of them. Beyond it the least suspicious credentials are forgotten too.
 pub const MAX_USE_BYTES: usize = 64 * 1024 * 1024;
 /// The same of token requests, refusals and deleted pods together; beyond it new ones are counted and not remembered.
 pub const MAX_OTHER_BYTES: usize = 48 * 1024 * 1024;

@@ -11,7 +11,7 @@ use serde_json::Value;
 /// Longest warning, in bytes.
 const MAX_WARNING_BYTES: usize = 1024;
 
-/// Room for an answer that need not grow; a review with its token fits.
+/// Room for an answer that need not grow; most objects fit.
 const USUAL_BODY_BYTES: usize = 2048;
 
 /// An answer with its code and warnings.

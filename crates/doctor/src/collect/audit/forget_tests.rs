@@ -33,6 +33,15 @@ fn log() -> String {
     (0..EVENTS).map(event).collect()
 }
 
+/// The log in a directory of its own.
+fn file() -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    std::fs::write(&path, log()).unwrap();
+    let path = path.display().to_string();
+    (dir, path)
+}
+
 /// The facts of the log with room for few, in words.
 fn told(path: &str, workers: usize, quick: bool, bounds: Bounds) -> (Facts, String) {
     let mut facts = Facts::default();
@@ -44,10 +53,7 @@ fn told(path: &str, workers: usize, quick: bool, bounds: Bounds) -> (Facts, Stri
 
 #[test]
 fn threads_change_nothing_of_what_is_forgotten() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("audit.log");
-    std::fs::write(&path, log()).unwrap();
-    let path = path.display().to_string();
+    let (_dir, path) = file();
     let few = Bounds { credentials: ROOM, issues: ROOM, refusals: ROOM, ..Bounds::LOG };
     let (facts, want) = told(&path, 1, false, few);
     assert!(facts.uses.len() <= ROOM, "{}", facts.uses.len());
@@ -65,10 +71,7 @@ fn threads_change_nothing_of_what_is_forgotten() {
 
 #[test]
 fn long_names_take_the_room_of_many() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("audit.log");
-    std::fs::write(&path, log()).unwrap();
-    let path = path.display().to_string();
+    let (_dir, path) = file();
     let (whole, _) = told(&path, 1, false, Bounds::LOG);
     let bytes = |facts: &Facts| {
         let of = |texts: &[String]| texts.iter().map(String::len).sum::<usize>();
