@@ -12,6 +12,7 @@ use jeton_core::keys::{KeySet, PublicKey};
 use jeton_core::policy::Policy;
 use jeton_core::time::UnixTime;
 use jeton_core::verify::{Seen, open};
+use jeton_core::wire::{TokenRequest, TokenReview};
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
 
@@ -26,6 +27,7 @@ static SEEN: LazyLock<Seen> = LazyLock::new(Seen::default);
 fuzz_target!(|bytes: &[u8]| {
     as_payload(bytes);
     let _ = header(bytes);
+    as_body(bytes);
     // A token as it stands, and the same bytes as the payload of one.
     let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES256","kid":""}"#);
     let around = format!("{head}.{}.{}", URL_SAFE_NO_PAD.encode(bytes), URL_SAFE_NO_PAD.encode([7; 64]));
@@ -51,6 +53,17 @@ fn as_payload(bytes: &[u8]) {
     if let Ok(legacy) = legacy_claims(bytes) {
         let read = legacy_claims(&legacy_payload(&legacy)).unwrap();
         assert_eq!(LegacyClaims { audiences: Vec::new(), ..legacy }, read);
+    }
+}
+
+/// What the quick reader of bodies reads, the general one reads the same.
+fn as_body(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(quick) = TokenReview::plain(text) {
+        assert!(quick == serde_json::from_str::<TokenReview<'_>>(text).unwrap());
+    }
+    if let Some(quick) = TokenRequest::plain(text) {
+        assert_eq!(quick, serde_json::from_str::<TokenRequest<'_>>(text).unwrap());
     }
 }
 

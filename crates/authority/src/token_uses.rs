@@ -237,11 +237,9 @@ mod tests {
     use crate::flow::review::{event, review};
     use jeton_core::issue::Ask;
     use jeton_core::wire::BoundObjectRef;
-    use serde_json::json;
 
     fn token(tokens: &Tokens, account: &str, pod: &str) -> String {
-        let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": pod});
-        let bound: BoundObjectRef = serde_json::from_value(bound).unwrap();
+        let bound = BoundObjectRef { kind: "Pod".into(), name: pod.into(), ..BoundObjectRef::default() };
         let ask = Ask {
             namespace: "ns",
             account,

@@ -144,7 +144,12 @@ impl Lab {
         String::from_utf8(STANDARD.decode(secret["data"]["token"].as_str().unwrap()).unwrap()).unwrap()
     }
 
-    fn issue(&self, bound: Option<&BoundObjectRef>, seconds: i64, uid: &str) -> Result<Issued, IssueFailure> {
+    fn issue(
+        &self,
+        bound: Option<&BoundObjectRef<'_>>,
+        seconds: i64,
+        uid: &str,
+    ) -> Result<Issued, IssueFailure> {
         let ask = Ask {
             namespace: "default",
             account: "app",
@@ -165,8 +170,9 @@ fn pod(name: &str) -> Value {
     })
 }
 
-fn bound(kind: &str, name: &str) -> BoundObjectRef {
-    serde_json::from_value(json!({"apiVersion": "v1", "kind": kind, "name": name})).unwrap()
+fn bound<'a>(kind: &'a str, name: &'a str) -> BoundObjectRef<'a> {
+    let [kind, api_version, name] = [kind, "v1", name].map(Into::into);
+    BoundObjectRef { kind, api_version, name, uid: "".into() }
 }
 
 /// Where the first container's token comes from.
@@ -323,7 +329,7 @@ fn audience_of_a_node(lab: &Lab) -> String {
         ..UserInfo::default()
     };
     let uid = lab.get(&POD, "plain")["metadata"]["uid"].as_str().unwrap().to_owned();
-    let of_pod = BoundObjectRef { uid, ..bound("Pod", "plain") };
+    let of_pod = BoundObjectRef { uid: uid.into(), ..bound("Pod", "plain") };
     let asked = Asked {
         namespace: "default",
         account: "app",

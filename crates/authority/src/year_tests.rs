@@ -62,8 +62,7 @@ impl Year {
 
     /// What the node writes into the file.
     fn file(&self) -> String {
-        let bound: BoundObjectRef =
-            serde_json::from_value(json!({"apiVersion": "v1", "kind": "Pod", "name": "web"})).unwrap();
+        let bound = BoundObjectRef { kind: "Pod".into(), name: "web".into(), ..BoundObjectRef::default() };
         let ask = Ask {
             namespace: "default",
             account: "default",

@@ -137,10 +137,10 @@ mod tests {
         {
             for bound in [None, Some(("Pod", "web")), Some(("Pod", "loose")), Some(("Node", "n1"))] {
                 let bound = bound.map(|(kind, name)| BoundObjectRef {
-                    kind: kind.to_owned(),
-                    api_version: "v1".to_owned(),
-                    name: name.to_owned(),
-                    uid: String::new(),
+                    kind: kind.into(),
+                    api_version: "v1".into(),
+                    name: name.into(),
+                    uid: "".into(),
                 });
                 let ask = Ask {
                     namespace: "ns",

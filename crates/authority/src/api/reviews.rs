@@ -20,7 +20,7 @@ const KIND: &str = "TokenReview";
 fn plain<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Option<TokenReview<'a>> {
     // As text at once: checked for UTF-8 as a whole, not string by string.
     let text = decode::is_json(headers).then(|| std::str::from_utf8(bytes).ok())??;
-    let review: TokenReview<'_> = serde_json::from_str(text).ok()?;
+    let review = TokenReview::plain(text).or_else(|| serde_json::from_str(text).ok())?;
     let ours = matches!(&*review.kind, "" | KIND) && matches!(&*review.api_version, "" | AUTHENTICATION_V1);
     ours.then_some(review)
 }

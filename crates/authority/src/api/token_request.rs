@@ -8,7 +8,7 @@ use crate::flow::issue::{IssueFailure, Issued};
 use crate::flow::rotate::{self, KeysError};
 use crate::objects::kinds::SERVICE_ACCOUNT;
 use crate::objects::registry::DISK_FULL;
-use crate::request_info::{Query, ResourcePath};
+use crate::request_info::ResourcePath;
 use crate::status::{About, ApiError, Cause};
 use crate::store::StoreError;
 use http::{HeaderMap, StatusCode};
@@ -17,6 +17,7 @@ use jeton_core::json::{Escapes, Writer};
 use jeton_core::limits::MIN_LIFETIME_SECONDS;
 use jeton_core::observe::Event;
 use jeton_core::wire::{AUTHENTICATION_V1, TokenRequest};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 const KIND: &str = "TokenRequest";
@@ -26,28 +27,30 @@ const USUAL_BYTES: usize = 1024;
 /// Ends the warning of a uid that later releases refuse.
 const UID_WARNING: &str = " but TokenRequestServiceAccountUIDValidation is not enabled. In the future, this will return a conflict error";
 
-fn read(headers: &HeaderMap, query: &Query, bytes: &[u8]) -> Result<(TokenRequest, Vec<String>), ApiError> {
-    let validation = Validation::of(query)?;
-    decode::dry_run(query)?;
+/// A body that is plain JSON and holds nothing unknown, read where it lies; `None`: it takes the thorough way.
+fn plain<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Option<TokenRequest<'a>> {
     // As text at once: checked for UTF-8 as a whole, not string by string.
-    if decode::is_json(headers)
-        && let Ok(text) = std::str::from_utf8(bytes)
-        && let Ok(request) = serde_json::from_str::<TokenRequest>(text)
-        && matches!(request.kind.as_str(), "" | KIND)
-        && matches!(request.api_version.as_str(), "" | AUTHENTICATION_V1)
-    {
-        return Ok((request, Vec::new()));
-    }
-    let decoded = decode::object(headers, bytes, AUTHENTICATION_V1, KIND, validation)?;
-    let request =
-        serde_json::from_value(decoded.value).map_err(|e| ApiError::BadRequest(format!("{KIND}: {e}")))?;
-    Ok((request, decoded.warnings))
+    let text = decode::is_json(headers).then(|| std::str::from_utf8(bytes).ok())??;
+    let request = TokenRequest::plain(text).or_else(|| serde_json::from_str(text).ok())?;
+    let ours = matches!(&*request.kind, "" | KIND) && matches!(&*request.api_version, "" | AUTHENTICATION_V1);
+    ours.then_some(request)
 }
 
 /// Answers a TokenRequest. `dryRun` changes nothing: a real token comes back (Kubernetes 1.36).
 pub(super) async fn create(app: &App, incoming: &Incoming<'_>, bytes: &[u8]) -> Result<Reply, ApiError> {
     let path = incoming.path;
-    let (request, mut warnings) = read(incoming.headers, incoming.query, bytes)?;
+    let validation = Validation::of(incoming.query)?;
+    decode::dry_run(incoming.query)?;
+    let thorough;
+    let (request, mut warnings) = match plain(incoming.headers, bytes) {
+        Some(request) => (request, Vec::new()),
+        None => {
+            thorough = decode::object(incoming.headers, bytes, AUTHENTICATION_V1, KIND, validation)?;
+            let request = TokenRequest::deserialize(&thorough.value);
+            let request = request.map_err(|e| ApiError::BadRequest(format!("{KIND}: {e}")))?;
+            (request, thorough.warnings.clone())
+        }
+    };
     let metadata = |key: &str| request.metadata.get(key).and_then(Value::as_str).unwrap_or("");
     if !metadata("namespace").is_empty() && metadata("namespace") != path.namespace {
         let text = "the namespace of the provided object does not match the namespace sent on the request";
@@ -100,7 +103,7 @@ fn unaccounted(error: KeysError) -> ApiError {
     ApiError::Unavailable(why.to_owned())
 }
 
-fn answer(path: &ResourcePath, request: &TokenRequest, issued: &Issued) -> Result<Reply, ApiError> {
+fn answer(path: &ResourcePath, request: &TokenRequest<'_>, issued: &Issued) -> Result<Reply, ApiError> {
     let token = issued.token.expose();
     let mut out = Writer::new(Escapes::Json, token.len() + USUAL_BYTES);
     out.raw("{");
@@ -121,7 +124,7 @@ fn answer(path: &ResourcePath, request: &TokenRequest, issued: &Issued) -> Resul
         }
     });
     out.object("status", |out| {
-        out.text("token", token);
+        out.plain("token", token);
         out.text("expirationTimestamp", &issued.draft.expires.rfc3339());
     });
     out.raw("}");
@@ -131,7 +134,7 @@ fn answer(path: &ResourcePath, request: &TokenRequest, issued: &Issued) -> Resul
 fn metadata(
     out: &mut Writer,
     path: &ResourcePath,
-    request: &TokenRequest,
+    request: &TokenRequest<'_>,
     issued: &Issued,
 ) -> Result<(), ApiError> {
     // Kubernetes 1.36: a wrong uid that is only warned of comes back as it came.

@@ -93,7 +93,7 @@ fn look_up(view: &View<'_>, ask: &Ask<'_>, release: Release) -> IssueSnapshot {
         account: view.look("core/serviceaccounts", ask.namespace, ask.account).map(found),
         ..IssueSnapshot::default()
     };
-    let Some((kind, name)) = ask.bound.and_then(|b| Some((bound(b, release).ok()?, b.name.as_str()))) else {
+    let Some((kind, name)) = ask.bound.and_then(|b| Some((bound(b, release).ok()?, &*b.name))) else {
         return snapshot;
     };
     match kind {

@@ -173,8 +173,8 @@ fn shown_secret(secret: &str, workload: &Workload) -> String {
 
 /// How long a token really lives: one is issued.
 fn lifetime(world: &World, pod: &Value, token: &Value, workload: &Workload) -> Option<i64> {
-    let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"]});
-    let bound: BoundObjectRef = serde_json::from_value(bound).ok()?;
+    let name = pod["metadata"]["name"].as_str()?.into();
+    let bound = BoundObjectRef { kind: "Pod".into(), name, ..BoundObjectRef::default() };
     let audience = text(token, "/audience").to_owned();
     let audiences = if audience.is_empty() { Vec::new() } else { vec![audience] };
     let ask = Ask {

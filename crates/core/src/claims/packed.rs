@@ -6,15 +6,21 @@
 //! Invariant: wherever [`PackedClaims::read`] reads something, [`super::claims`] and [`super::issuer`] read the same.
 
 use super::{Claims, Private, Ref};
-use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use crate::json::{Reader, once};
 use std::fmt;
+use std::ops::Range;
 
 /// Where a text stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Span {
     from: usize,
     to: usize,
+}
+
+impl From<Range<usize>> for Span {
+    fn from(Range { start: from, end: to }: Range<usize>) -> Self {
+        Self { from, to }
+    }
 }
 
 /// Name and uid of an object.
@@ -68,12 +74,9 @@ impl PackedClaims {
     pub fn read(payload: Vec<u8>) -> Result<Self, Vec<u8>> {
         // As text at once: checked for UTF-8 as a whole, not string by string.
         let text = String::from_utf8(payload).map_err(std::string::FromUtf8Error::into_bytes)?;
-        match serde_json::from_str::<Plain<'_>>(&text) {
-            Ok(plain) => {
-                let placed = plain.placed(&text);
-                Ok(Self { text, ..placed })
-            }
-            Err(_) => Err(text.into_bytes()),
+        match Found::read(&text) {
+            Some(found) => Ok(found.packed(text)),
+            None => Err(text.into_bytes()),
         }
     }
 
@@ -191,101 +194,110 @@ impl fmt::Debug for PackedClaims {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Plain<'a> {
-    #[serde(borrow)]
-    iss: &'a str,
-    #[serde(borrow, default)]
-    sub: &'a str,
-    #[serde(borrow, default)]
-    aud: Audiences<'a>,
-    exp: Option<i64>,
-    iat: Option<i64>,
-    nbf: Option<i64>,
-    #[serde(borrow, default)]
-    jti: &'a str,
-    #[serde(borrow, default, rename = "kubernetes.io")]
-    private: PlainPrivate<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct PlainPrivate<'a> {
-    #[serde(borrow)]
-    namespace: &'a str,
-    #[serde(borrow)]
-    serviceaccount: Option<PlainRef<'a>>,
-    #[serde(borrow)]
-    secret: Option<PlainRef<'a>>,
-    #[serde(borrow)]
-    pod: Option<PlainRef<'a>>,
-    #[serde(borrow)]
-    node: Option<PlainRef<'a>>,
-    warnafter: Option<i64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct PlainRef<'a> {
-    #[serde(borrow)]
-    name: &'a str,
-    #[serde(borrow)]
-    uid: &'a str,
-}
-
-/// A list of texts; one needs no memory of its own.
+/// What stands where in a payload.
 #[derive(Default)]
-struct Audiences<'a>(Option<&'a str>, Vec<&'a str>);
+struct Found {
+    issuer: Option<Span>,
+    subject: Option<Span>,
+    audiences: Option<(Option<Span>, Vec<Span>)>,
+    expires: Option<i64>,
+    issued_at: Option<i64>,
+    not_before: Option<i64>,
+    id: Option<Span>,
+    private: Option<FoundPrivate>,
+}
 
-impl<'de: 'a, 'a> Deserialize<'de> for Audiences<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Audiences<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of texts")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let (first, mut more) = (list.next_element()?, Vec::new());
-                while let Some(audience) = list.next_element()? {
-                    more.push(audience);
-                }
-                Ok(Audiences(first, more))
-            }
+/// What stands where in the `kubernetes.io` claim.
+#[derive(Default)]
+struct FoundPrivate {
+    namespace: Option<Span>,
+    account: Option<Pair>,
+    secret: Option<Pair>,
+    pod: Option<Pair>,
+    node: Option<Pair>,
+    warn_after: Option<i64>,
+}
+
+impl Found {
+    fn read(text: &str) -> Option<Self> {
+        let (mut reader, mut found) = (Reader::new(text)?, Self::default());
+        reader.object(|value, key| match key {
+            "iss" => once(&mut found.issuer, value.place()?.into()),
+            "sub" => once(&mut found.subject, value.place()?.into()),
+            "aud" => once(&mut found.audiences, audiences(value)?),
+            "exp" => once(&mut found.expires, value.number()?),
+            "iat" => once(&mut found.issued_at, value.number()?),
+            "nbf" => once(&mut found.not_before, value.number()?),
+            "jti" => once(&mut found.id, value.place()?.into()),
+            "kubernetes.io" => once(&mut found.private, FoundPrivate::read(value)?),
+            _ => None,
+        })?;
+        reader.end()?;
+        found.issuer.is_some().then_some(found)
+    }
+
+    /// The claims, with the text they were read from.
+    fn packed(self, text: String) -> PackedClaims {
+        let (audience, audiences) = self.audiences.unwrap_or_default();
+        let private = self.private.unwrap_or_default();
+        PackedClaims {
+            text,
+            issuer: self.issuer.unwrap_or_default(),
+            subject: self.subject.unwrap_or_default(),
+            audience,
+            audiences,
+            expires: self.expires,
+            issued_at: self.issued_at,
+            not_before: self.not_before,
+            warn_after: private.warn_after,
+            id: self.id.unwrap_or_default(),
+            namespace: private.namespace.unwrap_or_default(),
+            account: private.account.unwrap_or_default(),
+            secret: private.secret,
+            pod: private.pod,
+            node: private.node,
         }
-        deserializer.deserialize_seq(List)
     }
 }
 
-impl Plain<'_> {
-    /// Where each of them stands in the text they were read from. The text itself is left out.
-    fn placed(&self, text: &str) -> PackedClaims {
-        let span = |part: &str| match part.as_ptr().addr().checked_sub(text.as_ptr().addr()) {
-            // Absent members are no part of the text.
-            Some(from) if !part.is_empty() => Span { from, to: from + part.len() },
-            _ => Span::default(),
-        };
-        let pair = |of: &PlainRef<'_>| Pair { name: span(of.name), uid: span(of.uid) };
-        let inner = &self.private;
-        PackedClaims {
-            text: String::new(),
-            issuer: span(self.iss),
-            subject: span(self.sub),
-            audience: self.aud.0.map(span),
-            audiences: self.aud.1.iter().map(|audience| span(audience)).collect(),
-            expires: self.exp,
-            issued_at: self.iat,
-            not_before: self.nbf,
-            warn_after: inner.warnafter,
-            id: span(self.jti),
-            namespace: span(inner.namespace),
-            account: inner.serviceaccount.as_ref().map(pair).unwrap_or_default(),
-            secret: inner.secret.as_ref().map(pair),
-            pod: inner.pod.as_ref().map(pair),
-            node: inner.node.as_ref().map(pair),
-        }
+impl FoundPrivate {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let mut found = Self::default();
+        reader.object(|value, key| match key {
+            "namespace" => once(&mut found.namespace, value.place()?.into()),
+            "serviceaccount" => once(&mut found.account, pair(value)?),
+            "secret" => once(&mut found.secret, pair(value)?),
+            "pod" => once(&mut found.pod, pair(value)?),
+            "node" => once(&mut found.node, pair(value)?),
+            "warnafter" => once(&mut found.warn_after, value.number()?),
+            _ => None,
+        })?;
+        Some(found)
     }
+}
+
+fn pair(reader: &mut Reader<'_>) -> Option<Pair> {
+    let (mut name, mut uid) = (None, None);
+    reader.object(|value, key| match key {
+        "name" => once(&mut name, value.place()?.into()),
+        "uid" => once(&mut uid, value.place()?.into()),
+        _ => None,
+    })?;
+    Some(Pair { name: name.unwrap_or_default(), uid: uid.unwrap_or_default() })
+}
+
+/// The first audience, and those after it.
+fn audiences(reader: &mut Reader<'_>) -> Option<(Option<Span>, Vec<Span>)> {
+    let (mut first, mut more) = (None, Vec::new());
+    reader.list(|value| {
+        let audience = value.place()?.into();
+        match first {
+            None => first = Some(audience),
+            Some(_) => more.push(audience),
+        }
+        Some(())
+    })?;
+    Some((first, more))
 }
 
 #[cfg(test)]
@@ -301,7 +313,7 @@ mod tests {
             r#"{"iss":"i"}"#,
             r#"{"iss":"i","aud":[]}"#,
             r#"{"iss":"","aud":["",""],"sub":""}"#,
-            r#"{"iss":"i","exp":null,"kubernetes.io":{"pod":null,"node":{}}}"#,
+            r#"{ "iss" : "i", "exp": -1, "kubernetes.io": {"node": {}} } "#,
         ] {
             let read = PackedClaims::read(quick.as_bytes().to_vec()).unwrap();
             let strict = claims(quick.as_bytes()).unwrap();
@@ -317,6 +329,8 @@ mod tests {
             r#"{"iss":"i","iss":"i"}"#,
             r#"{"iss":"i","ISS":"j"}"#,
             r#"{"iss":"i","exp":1.5}"#,
+            r#"{"iss":"i","exp":null}"#,
+            r#"{"iss":"i","kubernetes.io":{"pod":null}}"#,
             r#"{"iss":"i","aud":"a"}"#,
             r#"{"iss":"i","aud":[1]}"#,
             r#"{"iss":"i\u003c"}"#,

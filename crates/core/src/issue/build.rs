@@ -120,7 +120,7 @@ fn bind(
         Bound::Node => found.node.as_ref(),
     };
     let Some(live) = live else {
-        return Err(IssueError::NoBoundObject { bound: kind, name: wanted.name.clone() });
+        return Err(IssueError::NoBoundObject { bound: kind, name: wanted.name.to_string() });
     };
     if let (Bound::Pod, Some(pod)) = (kind, &found.pod) {
         if pod.account != ask.account {
@@ -130,7 +130,7 @@ fn bind(
         private.node = named.map(|node| reference(node, found.node.as_ref()));
     }
     if !wanted.uid.is_empty() && !live.uid_is(&wanted.uid) {
-        let (name, given) = (wanted.name.clone(), wanted.uid.clone());
+        let (name, given) = (wanted.name.to_string(), wanted.uid.to_string());
         return Err(IssueError::OtherBoundUid { bound: kind, name, given });
     }
     let bound_to = Some(reference(&wanted.name, Some(live)));

@@ -22,7 +22,7 @@ pub struct Ask<'a> {
     /// `spec.expirationSeconds`; `None`: 3600.
     pub expiration_seconds: Option<i64>,
     /// `spec.boundObjectRef`.
-    pub bound: Option<&'a BoundObjectRef>,
+    pub bound: Option<&'a BoundObjectRef<'a>>,
 }
 
 /// Why no token is issued. Each holds its evidence; the API's table gives it a code and words.
@@ -156,14 +156,13 @@ impl Bound {
 ///
 /// # Errors
 /// Another kind, or no usable name.
-pub fn bound(reference: &BoundObjectRef, release: Release) -> Result<Bound, IssueError> {
-    let parts: Vec<&str> = reference.api_version.split('/').collect();
-    let (group, version) = match parts[..] {
-        [version] => ("", version),
-        [group, version] => (group, version),
-        _ => ("", ""),
+pub fn bound(reference: &BoundObjectRef<'_>, release: Release) -> Result<Bound, IssueError> {
+    let (group, version) = match reference.api_version.split_once('/') {
+        None => ("", &*reference.api_version),
+        Some((group, version)) if !version.contains('/') => (group, version),
+        Some(_) => ("", ""),
     };
-    let kind = match (group, reference.kind.as_str()) {
+    let kind = match (group, &*reference.kind) {
         ("", "Pod") => Bound::Pod,
         ("", "Secret") => Bound::Secret,
         ("", "Node") if release.has(Gate::NodeBinding) => Bound::Node,
@@ -172,14 +171,14 @@ pub fn bound(reference: &BoundObjectRef, release: Release) -> Result<Bound, Issu
         }
         _ => {
             let group_version = format!("{group}/{version}");
-            return Err(IssueError::UnboundKind { group_version, kind: reference.kind.clone() });
+            return Err(IssueError::UnboundKind { group_version, kind: reference.kind.to_string() });
         }
     };
     if reference.name.is_empty() {
         return Err(IssueError::NoBoundName);
     }
     crate::ident::path_segment(&reference.name)
-        .map_err(|reason| IssueError::BadBoundName { name: reference.name.clone(), reason })?;
+        .map_err(|reason| IssueError::BadBoundName { name: reference.name.to_string(), reason })?;
     Ok(kind)
 }
 

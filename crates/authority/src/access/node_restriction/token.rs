@@ -23,7 +23,7 @@ pub struct Asked<'a> {
     /// Audiences, before defaults.
     pub audiences: &'a [String],
     /// What it is bound to.
-    pub bound: Option<&'a BoundObjectRef>,
+    pub bound: Option<&'a BoundObjectRef<'a>>,
 }
 
 /// Checks a TokenRequest of a node; everybody else passes.
@@ -42,7 +42,7 @@ pub fn token(
     if node.is_empty() {
         return refuse(format!("could not determine node from user {:?}", user.username));
     }
-    let to_pod = |b: &&BoundObjectRef| b.api_version == "v1" && b.kind == "Pod" && !b.name.is_empty();
+    let to_pod = |b: &&BoundObjectRef<'_>| b.api_version == "v1" && b.kind == "Pod" && !b.name.is_empty();
     let Some(bound) = asked.bound.filter(to_pod) else {
         return refuse("node requested token not bound to a pod".to_owned());
     };

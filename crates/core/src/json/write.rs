@@ -1,10 +1,9 @@
 //! JSON text, written in one pass.
 //!
-//! Purpose: tokens, and the answers that hold one, are most of what a server writes. A general serializer looks at each
-//! byte of a text to see whether it must be escaped; here a text that needs no escape is copied.
-//!
 //! Invariant: what is written is what `serde_json` makes of the same values; with [`Escapes::Go`], what Go's
 //! encoding/json does. Left out on purpose: every value but texts, lists of texts, whole numbers and objects.
+
+use std::io::Write;
 
 /// Which characters are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +33,13 @@ impl Writer {
     }
 
     /// JSON as it is.
+    #[inline]
     pub fn raw(&mut self, json: &str) {
         self.out.extend_from_slice(json.as_bytes());
     }
 
     /// The key of an object's next member. `key` needs no escape.
+    #[inline]
     pub fn key(&mut self, key: &'static str) {
         self.next();
         self.raw("\"");
@@ -69,6 +70,15 @@ impl Writer {
         }
     }
 
+    /// A member whose text needs no escape, as no token does.
+    pub fn plain(&mut self, key: &'static str, value: &str) {
+        debug_assert!(self.is_plain(value), "a text that needs escapes");
+        self.key(key);
+        self.raw("\"");
+        self.raw(value);
+        self.raw("\"");
+    }
+
     /// A member that is left out when it is empty.
     pub fn texts(&mut self, key: &'static str, values: &[String]) {
         if !values.is_empty() {
@@ -85,7 +95,8 @@ impl Writer {
     /// A member.
     pub fn number(&mut self, key: &'static str, value: i64) {
         self.key(key);
-        self.raw(&value.to_string());
+        // A Vec takes all that is written to it.
+        let _ = write!(self.out, "{value}");
     }
 
     /// A member that is there and says nothing.
@@ -108,11 +119,14 @@ impl Writer {
     }
 
     fn is_plain(&self, text: &str) -> bool {
-        // Without leaving early: so many bytes are looked at together.
-        let json = text.bytes().fold(true, |plain, b| plain & (b >= 0x20) & (b != b'"') & (b != b'\\'));
+        let json = |b| (b >= 0x20) & (b != b'"') & (b != b'\\');
         // The first byte of U+2028 and U+2029 is one of many other characters too; those take the long way.
-        let more = |b| matches!(b, b'<' | b'>' | b'&' | 0xe2);
-        json && (self.escapes == Escapes::Json || !text.bytes().fold(false, |found, b| found | more(b)))
+        let go = |b| (b != b'<') & (b != b'>') & (b != b'&') & (b != 0xe2);
+        // Without leaving early: so many bytes are looked at together.
+        match self.escapes {
+            Escapes::Json => text.bytes().fold(true, |plain, b| plain & json(b)),
+            Escapes::Go => text.bytes().fold(true, |plain, b| plain & json(b) & go(b)),
+        }
     }
 
     fn escaped(&mut self, c: char) {

@@ -5,7 +5,9 @@
 //!
 //! Left out on purpose: unknown-field reports and protobuf. `jeton-schema` handles those for all kinds alike.
 
-use serde::de::Visitor;
+mod plain;
+
+use serde::de::{IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -41,36 +43,36 @@ pub struct UserInfo {
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
-/// A TokenRequest as it arrives.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// A TokenRequest as it arrives, its texts borrowed from it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct TokenRequest {
+pub struct TokenRequest<'a> {
     /// Empty or `TokenRequest`.
-    #[serde(deserialize_with = "null_is_default")]
-    pub kind: String,
+    #[serde(borrow, deserialize_with = "text")]
+    pub kind: Cow<'a, str>,
     /// Empty or `authentication.k8s.io/v1`.
-    #[serde(rename = "apiVersion", deserialize_with = "null_is_default")]
-    pub api_version: String,
+    #[serde(borrow, rename = "apiVersion", deserialize_with = "text")]
+    pub api_version: Cow<'a, str>,
     /// Object metadata; name, namespace and uid must match the account's where given.
     #[serde(deserialize_with = "null_is_default")]
     pub metadata: Map<String, Value>,
     /// What is asked for.
-    #[serde(deserialize_with = "null_is_default")]
-    pub spec: TokenRequestSpec,
+    #[serde(borrow, deserialize_with = "null_is_default")]
+    pub spec: TokenRequestSpec<'a>,
     /// Ignored on input.
-    pub status: Option<Value>,
+    pub status: Option<IgnoredAny>,
 }
 
 /// What a TokenRequest asks for.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct TokenRequestSpec {
+pub struct TokenRequestSpec<'a> {
     /// Intended audiences; empty: the API server's.
     #[serde(deserialize_with = "null_is_default")]
     pub audiences: Vec<String>,
     /// Object the token dies with.
-    #[serde(rename = "boundObjectRef")]
-    pub bound_object_ref: Option<BoundObjectRef>,
+    #[serde(borrow, rename = "boundObjectRef")]
+    pub bound_object_ref: Option<BoundObjectRef<'a>>,
     /// Lifetime in seconds; absent: 3600.
     #[serde(rename = "expirationSeconds")]
     pub expiration_seconds: Option<i64>,
@@ -79,23 +81,23 @@ pub struct TokenRequestSpec {
 /// The object a token is bound to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct BoundObjectRef {
+pub struct BoundObjectRef<'a> {
     /// `Pod`, `Secret` or `Node`.
-    #[serde(deserialize_with = "null_is_default")]
-    pub kind: String,
+    #[serde(borrow, deserialize_with = "text")]
+    pub kind: Cow<'a, str>,
     /// API version; only its group counts.
-    #[serde(rename = "apiVersion", deserialize_with = "null_is_default")]
-    pub api_version: String,
+    #[serde(borrow, rename = "apiVersion", deserialize_with = "text")]
+    pub api_version: Cow<'a, str>,
     /// Name of the object.
-    #[serde(deserialize_with = "null_is_default")]
-    pub name: String,
+    #[serde(borrow, deserialize_with = "text")]
+    pub name: Cow<'a, str>,
     /// Uid of the object; empty: whichever has the name now.
-    #[serde(deserialize_with = "null_is_default")]
-    pub uid: String,
+    #[serde(borrow, deserialize_with = "text")]
+    pub uid: Cow<'a, str>,
 }
 
 /// A TokenReview as it arrives, its texts borrowed from it. Debug is not derived, because `spec.token` is a token.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenReview<'a> {
     /// Empty or `TokenReview`.
@@ -111,11 +113,11 @@ pub struct TokenReview<'a> {
     #[serde(borrow, deserialize_with = "null_is_default")]
     pub spec: TokenReviewSpec<'a>,
     /// Ignored on input.
-    pub status: Option<Value>,
+    pub status: Option<IgnoredAny>,
 }
 
 /// What a TokenReview asks. Debug is not derived, because `token` is a token.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenReviewSpec<'a> {
     /// The token in question.
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn accepts_the_nulls_of_old_kubectl() {
         let text = r#"{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","metadata":{"creationTimestamp":null},"spec":{"audiences":null,"expirationSeconds":null,"boundObjectRef":null},"status":{"token":"","expirationTimestamp":null}}"#;
-        let request: TokenRequest = serde_json::from_str(text).unwrap();
+        let request: TokenRequest<'_> = serde_json::from_str(text).unwrap();
         assert_eq!(request.spec, TokenRequestSpec::default());
     }
 
