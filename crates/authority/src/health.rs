@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jeton_core::claims::{Claims, Private, payload};
 use jeton_core::issue::seal;
 use jeton_core::time::UnixTime;
-use jeton_core::verify::{Digest, Seen, open};
+use jeton_core::verify::{Seen, open};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -99,11 +99,11 @@ fn round_trip(tokens: &Tokens, now: UnixTime) -> bool {
     };
     let ring = tokens.ring.load();
     let Ok(signed) = ring.signer.sign(&URL_SAFE_NO_PAD.encode(payload(&claims))) else { return false };
-    let Ok(token) = seal(&claims, signed.signing_input, &signed.signature, &ring.keys, false) else {
+    let Ok(token) = seal(&claims, signed.message, &signed.signature, &ring.keys, false) else {
         return false;
     };
-    let (digest, seen) = (Digest::default(), Seen::default());
-    open(token.expose(), &digest, &tokens.policy, &ring.keys, &seen)
+    let seen = Seen::default();
+    open(token.expose(), &tokens.policy, &ring.keys, &seen)
         .is_some_and(|candidate| candidate.prove(&tokens.policy).is_ok())
 }
 

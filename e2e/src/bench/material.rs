@@ -175,7 +175,7 @@ pub fn reviews(pem: &[u8], pods: &[Pod], count: usize) -> Result<Vec<Vec<u8>>, B
         let pod = pods.get(n % pods.len().max(1)).ok_or("no pods")?;
         let signed =
             signer.sign(&URL_SAFE_NO_PAD.encode(payload(&claims(pod, now)))).map_err(|e| e.to_string())?;
-        let token = format!("{}.{}", signed.signing_input, URL_SAFE_NO_PAD.encode(&signed.signature));
+        let token = format!("{}.{}", signed.message.text(), URL_SAFE_NO_PAD.encode(&signed.signature));
         Ok(review(&token))
     };
     let half = |from: usize| (from..count).step_by(2).map(one).collect::<Result<Vec<_>, _>>();

@@ -1,11 +1,9 @@
 //! A TokenRequest to a token: look up, decide, sign, seal.
 
 use super::Tokens;
-use super::review::sha256;
 use crate::signer::SignError;
 use crate::store::{Looked, View};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jeton_core::claims::{LegacyClaims, legacy_payload, payload};
+use jeton_core::claims::{LegacyClaims, legacy_payload, payload, to_segment};
 use jeton_core::issue::{
     Ask, Bound, Draft, IssueError, IssueSnapshot, SealError, Sealed, bound, draft, seal, seal_legacy,
 };
@@ -62,12 +60,12 @@ pub fn issue(tokens: &Tokens, ask: &Ask<'_>) -> Result<Issued, IssueFailure> {
         let key_id = ring.signer.public().id().to_owned();
         return Err(IssueFailure::Uncovered { key_id, expires });
     }
-    let body = URL_SAFE_NO_PAD.encode(payload(&draft.claims));
+    let body = to_segment(&payload(&draft.claims));
     let signed = ring.signer.sign(&body).map_err(IssueFailure::Sign)?;
     let verify = ring.signer.is_outside();
-    let token = seal(&draft.claims, signed.signing_input, &signed.signature, &ring.keys, verify)
+    let token = seal(&draft.claims, signed.message, &signed.signature, &ring.keys, verify)
         .map_err(IssueFailure::Seal)?;
-    ring.seen.sealed(&token, &sha256(token.expose()));
+    ring.seen.sealed(&token);
     Ok(Issued { draft, token: token.into_token(), now })
 }
 
@@ -76,11 +74,11 @@ pub fn issue(tokens: &Tokens, ask: &Ask<'_>) -> Result<Issued, IssueFailure> {
 /// # Errors
 /// The signer fails, or what it gave back cannot be a token.
 pub fn legacy(tokens: &Tokens, claims: &LegacyClaims) -> Result<TokenText, IssueFailure> {
-    let body = URL_SAFE_NO_PAD.encode(legacy_payload(claims));
+    let body = to_segment(&legacy_payload(claims));
     let ring = tokens.ring.load();
     let signed = ring.signer.sign(&body).map_err(IssueFailure::Sign)?;
     let verify = ring.signer.is_outside();
-    let sealed = seal_legacy(signed.signing_input, &signed.signature, &ring.keys, verify);
+    let sealed = seal_legacy(signed.message, &signed.signature, &ring.keys, verify);
     sealed.map(Sealed::into_token).map_err(IssueFailure::Seal)
 }
 

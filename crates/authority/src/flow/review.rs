@@ -3,12 +3,11 @@
 use super::Tokens;
 use super::issue::found;
 use crate::store::Key;
-use aws_lc_rs::digest::{SHA256, digest};
 use jeton_core::legacy::{INVALID_SINCE_LABEL, LAST_USED_LABEL};
 use jeton_core::limits::MAX_TOKEN_BYTES;
 use jeton_core::lookup::{FoundTokenSecret, Snapshot, Wanted};
 use jeton_core::observe::Event;
-use jeton_core::verify::{Digest, Kind, Rejected, Verified, decide, open};
+use jeton_core::verify::{Kind, Rejected, Verified, decide, open};
 use serde_json::Value;
 
 /// Where revocations of single tokens stand in the store, each under its token's `jti`.
@@ -55,9 +54,8 @@ pub fn review(tokens: &Tokens, token: &str, asked: &[String]) -> Result<Verified
     if token.len() > MAX_TOKEN_BYTES {
         return Err(Refused::NotOurs);
     }
-    let digest = sha256(token);
     let ring = tokens.ring.load();
-    let candidate = open(token, &digest, &tokens.policy, &ring.keys, &ring.seen).ok_or(Refused::NotOurs)?;
+    let candidate = open(token, &tokens.policy, &ring.keys, &ring.seen).ok_or(Refused::NotOurs)?;
     let proven = candidate.prove(&tokens.policy).map_err(Refused::of)?;
     let wanted = proven.wanted();
     let snapshot = match proven.kind() {
@@ -65,7 +63,7 @@ pub fn review(tokens: &Tokens, token: &str, asked: &[String]) -> Result<Verified
         Kind::Legacy => look_up_legacy(tokens, &wanted),
     };
     let audienceless = proven.audienceless().map(str::to_owned);
-    let decided = decide(proven, &digest, asked, &snapshot, &tokens.policy, tokens.clock.now());
+    let decided = decide(proven, token, asked, &snapshot, &tokens.policy, tokens.clock.now());
     note_use(tokens, &decided);
     decided.map_err(|why| Refused::Rejected { why: Box::new(why), audienceless })
 }
@@ -83,13 +81,6 @@ fn note_use(tokens: &Tokens, decided: &Result<Verified, Rejected>) {
         }
         Err(_) => {}
     }
-}
-
-/// What a token is remembered by.
-pub(super) fn sha256(token: &str) -> Digest {
-    let mut out = Digest::default();
-    out.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    out
 }
 
 fn look_up(tokens: &Tokens, wanted: &Wanted<'_>) -> Snapshot {

@@ -9,7 +9,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{self as sig, EcdsaKeyPair, KeyPair, RsaKeyPair};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use jeton_core::keys::{KeyError, PublicKey, read_public_pem};
+use jeton_core::keys::{KeyError, Message, PublicKey, read_public_pem};
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -69,23 +69,25 @@ impl LocalSigner {
     /// [`SignError::Crypto`] when the library refuses.
     pub fn sign(&self, payload: &str) -> Result<Signed, SignError> {
         let header = self.public.header_segment();
-        let mut signing_input = String::with_capacity(header.len() + payload.len() + SIGNATURE_CHARACTERS);
-        signing_input.push_str(header);
-        signing_input.push('.');
-        signing_input.push_str(payload);
-        let message = signing_input.as_bytes();
+        let mut text = String::with_capacity(header.len() + payload.len() + SIGNATURE_CHARACTERS);
+        text.push_str(header);
+        text.push('.');
+        text.push_str(payload);
+        let message = Message::new(text);
+        let over_sha256 = self.public.signing_algorithm().is_over_sha256();
         let signature = match &self.pair {
             Pair::Rsa(key) => {
                 let mut out = vec![0; key.public_modulus_len()];
-                key.sign(&sig::RSA_PKCS1_SHA256, &self.random, message, &mut out)
-                    .map_err(|_| SignError::Crypto)?;
-                out
+                key.sign_digest(&sig::RSA_PKCS1_SHA256, message.sha256(), &mut out).map(|()| out)
+            }
+            Pair::Ecdsa(key) if over_sha256 => {
+                key.sign_digest(message.sha256()).map(|signature| signature.as_ref().to_vec())
             }
             Pair::Ecdsa(key) => {
-                key.sign(&self.random, message).map_err(|_| SignError::Crypto)?.as_ref().to_vec()
+                key.sign(&self.random, message.text().as_bytes()).map(|signature| signature.as_ref().to_vec())
             }
         };
-        Ok(Signed { signing_input, signature })
+        Ok(Signed { message, signature: signature.map_err(|_| SignError::Crypto)? })
     }
 }
 
@@ -197,12 +199,12 @@ mod tests {
             let key = LocalSigner::from_pem(&pem).unwrap();
             assert_eq!(key.public().signing_algorithm(), algorithm);
             let signed = key.sign("e30").unwrap();
-            let (header, payload) = signed.signing_input.split_once('.').unwrap();
+            let (header, payload) = signed.message.text().split_once('.').unwrap();
             assert_eq!(payload, "e30");
             let header: serde_json::Value =
                 serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
             assert_eq!(header, serde_json::json!({"alg": algorithm.name(), "kid": key.public().id()}));
-            assert!(key.public().verifies(algorithm, signed.signing_input.as_bytes(), &signed.signature));
+            assert!(key.public().verifies(algorithm, &signed.message, &signed.signature));
             // The private file verifies too.
             assert_eq!(verification_keys(&pem).unwrap()[0].id(), key.public().id());
         }

@@ -8,12 +8,12 @@ pub mod local;
 pub use local::LocalSigner;
 use std::sync::Arc;
 
-use jeton_core::keys::PublicKey;
+use jeton_core::keys::{Message, PublicKey};
 
 /// What a signer gives back.
 pub struct Signed {
     /// `header.payload`, both base64url.
-    pub signing_input: String,
+    pub message: Message<'static>,
     /// The raw signature.
     pub signature: Vec<u8>,
 }

@@ -11,7 +11,7 @@ mod segment;
 pub use decode::{Header, LegacyClaims, claims, header, issuer, legacy_claims};
 pub use encode::{legacy_payload, payload};
 pub use packed::{PackedClaims, RefView};
-pub use segment::segment;
+pub use segment::{segment, to_segment};
 
 /// Issuer of tokens out of Secrets.
 pub const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";

@@ -1,9 +1,8 @@
 //! The only way out: a signature becomes a token after it was held against the published keys.
 
-use crate::claims::{Claims, header};
-use crate::keys::{KeySet, PublicKey};
+use crate::claims::{Claims, header, segment, to_segment};
+use crate::keys::{KeySet, Mark, Message, PublicKey};
 use crate::secret::TokenText;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use std::sync::Arc;
 
 /// Why a signature does not become a token.
@@ -42,35 +41,43 @@ pub enum SealError {
 
 /// A token that was held against the published keys before it left. Only [`seal`] and [`seal_legacy`] make one.
 #[derive(Debug)]
-pub struct Sealed(TokenText);
+pub struct Sealed {
+    token: TokenText,
+    mark: Mark,
+}
 
 impl Sealed {
     /// The token, to hand out.
     pub fn into_token(self) -> TokenText {
-        self.0
+        self.token
+    }
+
+    /// What it is remembered by.
+    pub fn mark(&self) -> &Mark {
+        &self.mark
     }
 }
 
 impl std::ops::Deref for Sealed {
     type Target = TokenText;
     fn deref(&self) -> &TokenText {
-        &self.0
+        &self.token
     }
 }
 
-/// Joins `signing_input` (`header.payload`) and `signature` to a token. The signature itself is
-/// checked when `verify` says so: whenever the signer is outside the process.
+/// Joins a message and its signature to a token. The signature itself is checked when `verify` says so: whenever the signer
+/// is outside the process.
 ///
 /// # Errors
 /// When the token could not be verified with the published keys, or its times make no sense.
 pub fn seal(
     claims: &Claims,
-    signing_input: String,
+    message: Message<'_>,
     signature: &[u8],
     published: &KeySet,
     verify: bool,
 ) -> Result<Sealed, SealError> {
-    let token = seal_legacy(signing_input, signature, published, verify)?;
+    let token = seal_legacy(message, signature, published, verify)?;
     if claims.expires <= claims.not_before || claims.expires <= claims.issued_at {
         return Err(SealError::Times);
     }
@@ -82,28 +89,30 @@ pub fn seal(
 /// # Errors
 /// When the token could not be verified with the published keys.
 pub fn seal_legacy(
-    mut signing_input: String,
+    message: Message<'_>,
     signature: &[u8],
     published: &KeySet,
     verify: bool,
 ) -> Result<Sealed, SealError> {
-    let segment = signing_input.split('.').next().unwrap_or_default();
-    let usual = published.iter().find(|key| key.header_segment() == segment);
-    let key = usual.map_or_else(|| named(segment, published), Ok)?;
+    let spelled = message.text().split('.').next().unwrap_or_default();
+    let usual = published.iter().find(|key| key.header_segment() == spelled);
+    let key = usual.map_or_else(|| named(spelled, published), Ok)?;
     if signature.is_empty() {
         return Err(SealError::Empty);
     }
-    if verify && !key.verifies(key.signing_algorithm(), signing_input.as_bytes(), signature) {
+    if verify && !key.verifies(key.signing_algorithm(), &message, signature) {
         return Err(SealError::Signature { key_id: key.id().to_owned() });
     }
-    signing_input.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut signing_input);
-    Ok(Sealed(TokenText::new(signing_input)))
+    let mark = message.mark(signature);
+    let mut token = message.into_text();
+    token.push('.');
+    token.push_str(&to_segment(signature));
+    Ok(Sealed { token: TokenText::new(token), mark })
 }
 
 /// The key that a header names which is not spelled as usual: a signer outside may write its members in another order.
-fn named<'a>(segment: &str, published: &'a KeySet) -> Result<&'a Arc<PublicKey>, SealError> {
-    let bytes = URL_SAFE_NO_PAD.decode(segment).map_err(|_| SealError::Header)?;
+fn named<'a>(spelled: &str, published: &'a KeySet) -> Result<&'a Arc<PublicKey>, SealError> {
+    let bytes = segment(spelled).ok_or(SealError::Header)?;
     let head = header(&bytes).ok_or(SealError::Header)?;
     let Some(key) = published.iter().find(|key| key.id() == head.kid) else {
         return Err(SealError::UnknownKey { key_id: head.kid });

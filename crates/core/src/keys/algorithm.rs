@@ -30,6 +30,11 @@ impl Algorithm {
         }
     }
 
+    /// Whether it signs a SHA-256.
+    pub const fn is_over_sha256(self) -> bool {
+        matches!(self, Self::Rs256 | Self::Es256)
+    }
+
     /// The algorithm of that name; `None` for one that is never accepted.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Rs256, Self::Rs384, Self::Rs512, Self::Es256, Self::Es384, Self::Es512]

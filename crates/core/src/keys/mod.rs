@@ -3,6 +3,7 @@
 //! Left out on purpose: private keys. They live in the authority's signer.
 
 mod algorithm;
+mod message;
 mod public;
 mod set;
 mod jwks;
@@ -13,5 +14,6 @@ mod rotation_tests;
 
 pub use algorithm::Algorithm;
 pub use jwks::{Discovery, discovery, jwks};
+pub use message::{Mark, Message};
 pub use public::{KeyError, PublicKey, read_public_pem};
 pub use set::KeySet;

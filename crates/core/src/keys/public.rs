@@ -4,7 +4,7 @@
 //! (Kubernetes 1.36: not the RFC 7638 thumbprint). An RSA key verifies RS256/384/512, an EC key only
 //! the algorithm of its curve.
 
-use super::Algorithm;
+use super::{Algorithm, Message};
 use aws_lc_rs::{digest, signature as sig, signature::ParsedPublicKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rustls_pki_types::pem::{PemObject, SectionKind};
@@ -90,9 +90,16 @@ impl PublicKey {
     }
 
     /// Whether `signature` over `message` was made with this key's private half and `algorithm`.
-    pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+    pub fn verifies(&self, algorithm: Algorithm, message: &Message<'_>, signature: &[u8]) -> bool {
         let found = self.verifiers.iter().find(|(a, _)| *a == algorithm);
-        found.is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
+        found.is_some_and(|(_, key)| {
+            let verified = if algorithm.is_over_sha256() {
+                key.verify_digest_sig(message.sha256(), signature)
+            } else {
+                key.verify_sig(message.text().as_bytes(), signature)
+            };
+            verified.is_ok()
+        })
     }
 }
 
@@ -175,7 +182,7 @@ mod tests {
         let key = PublicKey::from_spki(&STANDARD.decode(P256).unwrap()).unwrap();
         assert_eq!(key.id(), "TluaQx0u4ZWajwZc2koyEQCu5Vq9Ks4Btnng4mcFFOA");
         assert_eq!(key.signing_algorithm(), Algorithm::Es256);
-        assert!(!key.verifies(Algorithm::Rs256, b"x", &[0; 64]));
+        assert!(!key.verifies(Algorithm::Rs256, &Message::new("x"), &[0; 64]));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::keys::{KeySet, PublicKey};
 use crate::lookup::{Found, FoundTokenSecret, Snapshot};
 use crate::policy::Policy;
 use crate::time::UnixTime;
-use crate::verify::{Digest, Rejected, Seen, Verified, decide, open};
+use crate::verify::{Rejected, Seen, Verified, decide, open};
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -33,11 +34,19 @@ fn seen(payload: &[u8], found: &Snapshot) -> Observed {
     let input = format!("{head}.{}", URL_SAFE_NO_PAD.encode(payload));
     let signature = pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
     let token = format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature));
-    let (digest, seen) = (Digest::default(), Seen::default());
-    let proven = open(&token, &digest, &policy, &keys, &seen).unwrap().prove(&policy).unwrap();
+    let seen = Seen::default();
+    let proven = open(&token, &policy, &keys, &seen).unwrap().prove(&policy).unwrap();
+    let held = digest(&SHA256, token.as_bytes());
+    let found = Snapshot {
+        token_secret: found
+            .token_secret
+            .clone()
+            .map(|secret| FoundTokenSecret { token_digest: held.as_ref().try_into().ok(), ..secret }),
+        ..found.clone()
+    };
     let audienceless = proven.audienceless().map(str::to_owned);
     let outcome: Result<Verified, Rejected> =
-        decide(proven, &[0; 32], &[], found, &policy, UnixTime::from_seconds(NOW));
+        decide(proven, &token, &[], &found, &policy, UnixTime::from_seconds(NOW));
     let event = match &outcome {
         Ok(verified) => Event::Accepted(verified),
         Err(why) => Event::Refused { why, audienceless: audienceless.as_deref() },
@@ -81,7 +90,7 @@ fn legacy() -> Vec<u8> {
 fn secret(auto_generated: bool, invalid_since: Option<&str>) -> Snapshot {
     let token_secret = Some(FoundTokenSecret {
         object: Found { uid: UID, deletion: None },
-        token_digest: Some([0; 32]),
+        token_digest: None,
         invalid_since: invalid_since.map(str::to_owned),
         last_used: None,
         auto_generated,

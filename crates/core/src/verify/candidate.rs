@@ -2,10 +2,10 @@
 
 use super::claimed::ProvenClaims;
 use super::rejected::Rejected;
-use super::seen::{Digest, Seen};
+use super::seen::Seen;
 use super::verified::Kind;
 use crate::claims::{self, Header, PackedClaims, RefView};
-use crate::keys::{Algorithm, KeySet};
+use crate::keys::{Algorithm, KeySet, Mark, Message};
 use crate::limits::MAX_TOKEN_BYTES;
 use crate::lookup::Wanted;
 use crate::policy::Policy;
@@ -21,7 +21,7 @@ pub struct Candidate<'a> {
     said: Said,
     /// What must be verified; `None`: it held before, under the same keys.
     proof: Option<Proof<'a>>,
-    digest: &'a Digest,
+    mark: Mark,
     keys: &'a KeySet,
     seen: &'a Seen,
 }
@@ -40,7 +40,7 @@ enum Said {
 #[derive(Clone)]
 struct Proof<'a> {
     header: Header,
-    signing_input: &'a str,
+    message: Message<'a>,
     signature: Vec<u8>,
 }
 
@@ -63,15 +63,8 @@ pub fn presented(text: &str) -> &str {
 /// Takes a token apart, for these keys. `None`: not ours, which is no error: another authenticator may know it.
 /// Kubernetes 1.36: JSON serialization is never ours, nor is a token whose issuer we do not accept.
 ///
-/// `digest` is the token's SHA-256, and `seen` belongs to `keys`: header and signature of a token whose signature held
-/// under them before are not read again.
-pub fn open<'a>(
-    token: &'a str,
-    digest: &'a Digest,
-    policy: &Policy,
-    keys: &'a KeySet,
-    seen: &'a Seen,
-) -> Option<Candidate<'a>> {
+/// `seen` belongs to `keys`: the header of a token whose signature held under them before is not read again.
+pub fn open<'a>(token: &'a str, policy: &Policy, keys: &'a KeySet, seen: &'a Seen) -> Option<Candidate<'a>> {
     if token.len() > MAX_TOKEN_BYTES || token.trim_start().starts_with('{') {
         return None;
     }
@@ -82,15 +75,17 @@ pub fn open<'a>(
         Ok(claims) => (kind(claims.issuer(), policy)?, Said::Plain(claims)),
         Err(payload) => (kind(&claims::issuer(&payload)?, policy)?, Said::Payload(payload)),
     };
-    let proof = match seen.contains(digest) {
+    let signature = claims::segment(&token[second + 1..])?;
+    let message = Message::new(&token[..second]);
+    let mark = message.mark(&signature);
+    let proof = match seen.contains(&mark) {
         true => None,
-        false => Some(Proof {
-            header: claims::header(&claims::segment(&token[..first])?)?,
-            signing_input: &token[..second],
-            signature: claims::segment(&token[second + 1..])?,
-        }),
+        false => {
+            let header = claims::header(&claims::segment(&token[..first])?)?;
+            Some(Proof { header, message, signature })
+        }
     };
-    Some(Candidate { kind, said, proof, digest, keys, seen })
+    Some(Candidate { kind, said, proof, mark, keys, seen })
 }
 
 fn kind(issuer: &str, policy: &Policy) -> Option<Kind> {
@@ -115,7 +110,7 @@ impl Candidate<'_> {
     pub fn prove(self, policy: &Policy) -> Result<Proven, Rejected> {
         if let Some(proof) = &self.proof {
             proof.verify(self.keys)?;
-            self.seen.insert(self.digest);
+            self.seen.insert(&self.mark);
         }
         self.read(policy)
     }
@@ -155,10 +150,9 @@ impl Proof<'_> {
         if keys.candidates(key_id).next().is_none() {
             return Err(Rejected::UnknownKey { key_id: kid.clone() });
         }
-        let input = self.signing_input.as_bytes();
         let verified = crit.is_none()
             && Algorithm::from_name(alg).is_some_and(|algorithm| {
-                keys.candidates(key_id).any(|k| k.verifies(algorithm, input, &self.signature))
+                keys.candidates(key_id).any(|k| k.verifies(algorithm, &self.message, &self.signature))
             });
         if verified {
             Ok(())

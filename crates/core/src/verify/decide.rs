@@ -14,14 +14,14 @@ use crate::time::UnixTime;
 
 /// Decides whether proven claims hold now.
 ///
-/// `asked`: the audiences the asker wants (empty: the API server's). `digest`: SHA-256 of the token
-/// as presented, which a legacy token's Secret must hold.
+/// `asked`: the audiences the asker wants (empty: the API server's). `token`: the token as
+/// presented, which a legacy token's Secret must hold.
 ///
 /// # Errors
 /// The first check, in Kubernetes' order, that refuses.
 pub fn decide(
     proven: Proven,
-    digest: &[u8; 32],
+    token: &str,
     asked: &[String],
     found: &Snapshot,
     policy: &Policy,
@@ -42,8 +42,7 @@ pub fn decide(
         ProvenClaims::Legacy(c) => {
             let audiences = audiences(c.audiences.iter().map(String::as_str), asked, policy)?;
             legacy::claims_present(c)?;
-            let used =
-                if policy.lookup { legacy::live(c, digest, found, policy.release, now)? } else { None };
+            let used = if policy.lookup { legacy::live(c, token, found, policy.release, now)? } else { None };
             (audiences, used, Staleness::NotExtended)
         }
     };

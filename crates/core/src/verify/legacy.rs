@@ -11,6 +11,7 @@ use crate::legacy::use_is_old;
 use crate::lookup::Snapshot;
 use crate::release::{Gate, Release};
 use crate::time::UnixTime;
+use aws_lc_rs::digest::{SHA256, digest};
 
 pub(super) fn claims_present(c: &LegacyClaims) -> Result<(), Rejected> {
     for (claim, value) in [
@@ -32,7 +33,7 @@ pub(super) fn claims_present(c: &LegacyClaims) -> Result<(), Rejected> {
 
 pub(super) fn live(
     c: &LegacyClaims,
-    digest: &[u8; 32],
+    token: &str,
     found: &Snapshot,
     release: Release,
     now: UnixTime,
@@ -42,7 +43,8 @@ pub(super) fn live(
         Some(live) if live.object.deletion.is_none() => live,
         _ => return Err(Rejected::LegacySecretGone { namespace, secret }),
     };
-    if live.token_digest.as_ref() != Some(digest) {
+    let digest = digest(&SHA256, token.as_bytes());
+    if live.token_digest.as_ref().is_none_or(|held| held[..] != *digest.as_ref()) {
         return Err(Rejected::LegacyOtherToken { namespace, secret });
     }
     let Some(owner) = &found.account else { return Err(Rejected::NoAccount { namespace, account }) };

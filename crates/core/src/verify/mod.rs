@@ -19,7 +19,7 @@ mod decide;
 pub use candidate::{Candidate, Proven, open, presented};
 pub use decide::decide;
 pub use rejected::Rejected;
-pub use seen::{Digest, Seen};
+pub use seen::Seen;
 pub use verified::{Account, Extra, Kind, LegacyUse, Staleness, Verified};
 
 #[cfg(test)]

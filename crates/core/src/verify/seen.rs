@@ -4,32 +4,30 @@
 //! again. Only that is remembered: nothing about time, audiences or objects, which are decided afresh
 //! for every request.
 //!
-//! Invariant: bounded memory, [`SEEN_SLOTS`] marks of 16 bytes; an old mark makes room for a new one. A mark is half of a
-//! SHA-256: to pass for a token that was seen, a forged one must meet one of at most 2^18 marks in 128 bits, which takes
+//! Invariant: bounded memory, [`SEEN_SLOTS`] slots of 16 bytes; an old token makes room for a new one. A slot holds half
+//! of a [`Mark`]: to pass for a token that was seen, a forged one must meet one of at most 2^18 slots in 128 bits, which takes
 //! 2^110 attempts.
 //! One `Seen` belongs to one key set: whoever replaces the keys replaces it.
 
 use crate::issue::Sealed;
+use crate::keys::Mark;
 use crate::limits::{SEEN_SLOTS, SEEN_WAYS};
 use std::sync::{Mutex, PoisonError};
 
-/// SHA-256 of a whole token.
-pub type Digest = [u8; 32];
-
-/// What is kept of a digest: the half that does not choose the place.
-type Mark = [u8; 16];
+/// What is kept of a mark: the half that does not choose the place.
+type Slot = [u8; 16];
 
 const STRIPES: usize = 64;
 const SLOTS_PER_STRIPE: usize = SEEN_SLOTS / STRIPES;
 
-/// Digests of tokens whose signature held.
+/// Marks of tokens whose signature held.
 pub struct Seen {
     stripes: Vec<Mutex<Stripe>>,
 }
 
 struct Stripe {
     /// Sets of [`SEEN_WAYS`] slots, the newest first; all zero: free. Empty until the first use.
-    slots: Vec<Mark>,
+    slots: Vec<Slot>,
 }
 
 impl Default for Seen {
@@ -39,45 +37,45 @@ impl Default for Seen {
 }
 
 impl Seen {
-    /// Whether the signature of the token with this digest held before.
-    pub(super) fn contains(&self, digest: &Digest) -> bool {
-        let (stripe, set) = place(digest);
+    /// Whether the signature of the token with this mark held before.
+    pub(super) fn contains(&self, mark: &Mark) -> bool {
+        let (stripe, set) = place(mark);
         let stripe = self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner);
-        stripe.slots.get(set..set + SEEN_WAYS).is_some_and(|set| set.contains(&mark(digest)))
+        stripe.slots.get(set..set + SEEN_WAYS).is_some_and(|set| set.contains(&slot(mark)))
     }
 
     /// Remembers a token that was signed and sealed with a key of this set: whoever holds the private half need not
-    /// compute the signature again to know that it holds. `digest` is the token's SHA-256.
-    pub fn sealed(&self, _: &Sealed, digest: &Digest) {
-        self.insert(digest);
+    /// compute the signature again to know that it holds.
+    pub fn sealed(&self, token: &Sealed) {
+        self.insert(token.mark());
     }
 
     /// Remembers that a signature held.
-    pub(super) fn insert(&self, digest: &Digest) {
-        let (stripe, set) = place(digest);
+    pub(super) fn insert(&self, mark: &Mark) {
+        let (stripe, set) = place(mark);
         let mut stripe = self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner);
         if stripe.slots.is_empty() {
             stripe.slots = vec![[0; 16]; SLOTS_PER_STRIPE];
         }
         let set = &mut stripe.slots[set..set + SEEN_WAYS];
-        let mark = mark(digest);
-        if !set.contains(&mark) {
+        let slot = slot(mark);
+        if !set.contains(&slot) {
             set.rotate_right(1);
-            set[0] = mark;
+            set[0] = slot;
         }
     }
 }
 
-fn mark(digest: &Digest) -> Mark {
-    let mut mark = Mark::default();
-    mark.copy_from_slice(&digest[16..]);
-    mark
+fn slot(mark: &Mark) -> Slot {
+    let mut slot = Slot::default();
+    slot.copy_from_slice(&mark.0[16..]);
+    slot
 }
 
 /// Stripe, and first slot of the set within it.
-fn place(digest: &Digest) -> (usize, usize) {
-    let stripe = usize::from(digest[0]) % STRIPES;
-    let wide = usize::from(u16::from_le_bytes([digest[1], digest[2]]));
+fn place(Mark(hash): &Mark) -> (usize, usize) {
+    let stripe = usize::from(hash[0]) % STRIPES;
+    let wide = usize::from(u16::from_le_bytes([hash[1], hash[2]]));
     (stripe, wide % (SLOTS_PER_STRIPE / SEEN_WAYS) * SEEN_WAYS)
 }
 
@@ -91,25 +89,25 @@ impl std::fmt::Debug for Seen {
 mod tests {
     use super::*;
 
-    fn digest(n: u64) -> Digest {
+    fn mark(n: u64) -> Mark {
         let mut out = [7; 32];
         // Spread over stripes and sets as a hash would.
         out[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
         out[24..].copy_from_slice(&n.to_le_bytes());
-        out
+        Mark(out)
     }
 
     #[test]
     fn remembers_and_forgets_within_bounds() {
         let seen = Seen::default();
-        assert!(!seen.contains(&digest(1)));
-        seen.insert(&digest(1));
-        assert!(seen.contains(&digest(1)));
+        assert!(!seen.contains(&mark(1)));
+        seen.insert(&mark(1));
+        assert!(seen.contains(&mark(1)));
         for n in 2..(4 * SEEN_SLOTS as u64) {
-            seen.insert(&digest(n));
+            seen.insert(&mark(n));
         }
-        let kept = (0..4 * SEEN_SLOTS as u64).filter(|n| seen.contains(&digest(*n))).count();
+        let kept = (0..4 * SEEN_SLOTS as u64).filter(|n| seen.contains(&mark(*n))).count();
         assert!(kept <= SEEN_SLOTS, "{kept}");
-        assert!(seen.contains(&digest(4 * SEEN_SLOTS as u64 - 1)), "the newest is kept");
+        assert!(seen.contains(&mark(4 * SEEN_SLOTS as u64 - 1)), "the newest is kept");
     }
 }

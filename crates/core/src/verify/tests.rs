@@ -5,7 +5,7 @@
 use super::*;
 use crate::claims::{Claims, Private, Ref, payload};
 use crate::issue::{Sealed, seal};
-use crate::keys::{KeySet, PublicKey};
+use crate::keys::{KeySet, Message, PublicKey};
 use crate::lookup::{Found, Snapshot};
 use crate::policy::Policy;
 use crate::secret::TokenText;
@@ -42,15 +42,15 @@ impl Lab {
         let head = self.keys.iter().next().unwrap().header_segment();
         let input = format!("{head}.{}", URL_SAFE_NO_PAD.encode(payload(claims)));
         let signature = self.pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
-        seal(claims, input, signature.as_ref(), &self.keys, true).unwrap()
+        seal(claims, Message::new(input), signature.as_ref(), &self.keys, true).unwrap()
     }
 
     fn verdict(&self, token: &str, found: &Snapshot, at_millis: i64) -> Option<Result<Verified, Rejected>> {
-        let (digest, seen) = (Digest::default(), Seen::default());
-        let candidate = open(token, &digest, &self.policy, &self.keys, &seen)?;
+        let seen = Seen::default();
+        let candidate = open(token, &self.policy, &self.keys, &seen)?;
         let now = UnixTime::from_millis(at_millis);
         let decided =
-            candidate.prove(&self.policy).and_then(|p| decide(p, &[0; 32], &[], found, &self.policy, now));
+            candidate.prove(&self.policy).and_then(|p| decide(p, token, &[], found, &self.policy, now));
         Some(decided)
     }
 }
@@ -250,12 +250,12 @@ fn audiences_are_intersected_in_the_order_asked() {
     let lab = Lab::new();
     let claims = Claims { audiences: vec!["b".to_owned(), "a".to_owned()], ..pod_bound() };
     let token = lab.token(&claims);
-    let (digest, seen) = (Digest::default(), Seen::default());
-    let opened = open(token.expose(), &digest, &lab.policy, &lab.keys, &seen).unwrap();
+    let seen = Seen::default();
+    let opened = open(token.expose(), &lab.policy, &lab.keys, &seen).unwrap();
     let proven = opened.prove(&lab.policy).unwrap();
     let ask = |asked: &[&str]| {
         let asked: Vec<String> = asked.iter().map(|s| (*s).to_owned()).collect();
-        decide(proven.clone(), &[0; 32], &asked, &live(), &lab.policy, UnixTime::from_seconds(NOW))
+        decide(proven.clone(), token.expose(), &asked, &live(), &lab.policy, UnixTime::from_seconds(NOW))
     };
     assert_eq!(ask(&["a", "x", "b"]).unwrap().audiences(), ["a", "b"]);
     let refused = ask(&["x", "y"]).unwrap_err().to_string();
@@ -267,30 +267,30 @@ fn a_signature_that_held_is_not_computed_again_and_no_other_passes_for_it() {
     let lab = Lab::new();
     let (good, seen) = (lab.token(&pod_bound()), Seen::default());
     let forged = format!("{}AAAA", good.expose().rsplit_once('.').unwrap().0.to_owned() + ".");
-    let proves = |token: &str, digest: u8, keys: &KeySet, seen: &Seen| {
-        open(token, &[digest; 32], &lab.policy, keys, seen).unwrap().prove(&lab.policy).is_ok()
+    let proves = |token: &str, keys: &KeySet, seen: &Seen| {
+        open(token, &lab.policy, keys, seen).unwrap().prove(&lab.policy).is_ok()
     };
-    assert!(!proves(&forged, 2, &lab.keys, &seen));
-    assert!(!proves(&forged, 2, &lab.keys, &seen), "a signature that did not hold is not remembered");
-    assert!(proves(good.expose(), 1, &lab.keys, &seen));
-    assert!(proves(good.expose(), 1, &KeySet::default(), &seen), "no key is needed any more");
-    assert!(!proves(&forged, 2, &lab.keys, &seen));
-    assert!(!proves(good.expose(), 1, &KeySet::default(), &Seen::default()), "other keys remember nothing");
+    assert!(!proves(&forged, &lab.keys, &seen));
+    assert!(!proves(&forged, &lab.keys, &seen), "a signature that did not hold is not remembered");
+    assert!(proves(good.expose(), &lab.keys, &seen));
+    assert!(proves(good.expose(), &KeySet::default(), &seen), "no key is needed any more");
+    assert!(!proves(&forged, &lab.keys, &seen));
+    assert!(!proves(good.expose(), &KeySet::default(), &Seen::default()), "other keys remember nothing");
 }
 
 #[test]
 fn a_token_that_was_sealed_here_needs_no_key_and_no_other_passes_for_it() {
     let lab = Lab::new();
     let (sealed, seen) = (lab.sealed(&pod_bound()), Seen::default());
-    let proves = |token: &str, digest: u8, seen: &Seen| {
-        open(token, &[digest; 32], &lab.policy, &KeySet::default(), seen).unwrap().prove(&lab.policy).is_ok()
+    let proves = |token: &str, seen: &Seen| {
+        open(token, &lab.policy, &KeySet::default(), seen).unwrap().prove(&lab.policy).is_ok()
     };
-    assert!(!proves(sealed.expose(), 1, &seen));
-    seen.sealed(&sealed, &[1; 32]);
-    assert!(proves(sealed.expose(), 1, &seen));
+    assert!(!proves(sealed.expose(), &seen));
+    seen.sealed(&sealed);
+    assert!(proves(sealed.expose(), &seen));
     let other = lab.token(&Claims { id: "K".to_owned(), ..pod_bound() });
-    assert!(!proves(other.expose(), 2, &seen), "another token of the same key has to be proven");
-    assert!(!proves(sealed.expose(), 1, &Seen::default()), "other keys remember nothing");
+    assert!(!proves(other.expose(), &seen), "another token of the same key has to be proven");
+    assert!(!proves(sealed.expose(), &Seen::default()), "other keys remember nothing");
 }
 
 #[test]
