@@ -26,6 +26,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use jeton_core::wire::UserInfo;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::sync::{Semaphore, watch};
@@ -117,7 +118,11 @@ impl App {
         let mut exchange = Exchange::begin(conversation, parts);
         // Kubernetes 1.36: a caller is warned of their token whatever the answer is.
         let mut warning = None;
-        let handled = unpanicked(self.handle(&exchange, body, conversation.user(), &mut warning)).await;
+        let handled = {
+            // It comes to be where it stays: it is large, and moving it costs.
+            let handling = pin!(self.handle(&exchange, body, conversation.user(), &mut warning));
+            unpanicked(handling).await
+        };
         // Kubernetes 1.36: the date of a legacy token's use is there before the answer is.
         write_uses(&self.registry, &self.tokens.uses).await;
         let mut response = match handled {
@@ -324,8 +329,7 @@ fn log(exchange: &Exchange, error: &ApiError) {
 }
 
 /// What a future comes to; `None` when it panics, which must not take the connection's other requests with it.
-async fn unpanicked<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = std::pin::pin!(future);
+async fn unpanicked<T>(mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(poll) => poll.map(Some),
         Err(_) => Poll::Ready(None),
@@ -339,11 +343,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_outcome() {
-        assert_eq!(unpanicked(async { 1 }).await, Some(1));
+        assert_eq!(unpanicked(pin!(async { 1 })).await, Some(1));
         let panics = async {
             tokio::task::yield_now().await;
             assert_eq!(1, 2, "a panic, as a fault in a handler would be");
         };
-        assert_eq!(unpanicked(panics).await, None);
+        assert_eq!(unpanicked(pin!(panics)).await, None);
     }
 }

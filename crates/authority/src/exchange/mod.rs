@@ -225,7 +225,7 @@ impl Exchange {
     }
 
     /// Counts it and writes it down; an audit log that is behind may hold this up for a moment.
-    pub async fn finish(mut self) {
+    pub async fn finish(&mut self) {
         if let (Some(line), Some(audit)) = (self.close(), &self.observer().audit) {
             audit.put(line).await;
         }

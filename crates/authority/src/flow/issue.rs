@@ -1,6 +1,7 @@
 //! A TokenRequest to a token: look up, decide, sign, seal.
 
 use super::Tokens;
+use super::ids::fresh_id;
 use crate::signer::SignError;
 use crate::store::{Looked, View};
 use jeton_core::claims::{LegacyClaims, legacy_payload, payload, to_segment};
@@ -11,7 +12,6 @@ use jeton_core::lookup::{Found, FoundPod};
 use jeton_core::release::Release;
 use jeton_core::secret::TokenText;
 use jeton_core::time::UnixTime;
-use uuid::Uuid;
 
 /// A token, and what the answer says beside it.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub enum IssueFailure {
 pub fn issue(tokens: &Tokens, ask: &Ask<'_>) -> Result<Issued, IssueFailure> {
     let now = tokens.clock.now();
     let found = tokens.store.index().read(|view| look_up(view, ask, tokens.policy.release));
-    let draft = draft(ask, &found, &tokens.policy, now, Uuid::new_v4()).map_err(IssueFailure::Refused)?;
+    let draft = draft(ask, &found, &tokens.policy, now, fresh_id()).map_err(IssueFailure::Refused)?;
     let ring = tokens.ring.load();
     let expires = draft.claims.expires.unwrap_or(i64::MAX);
     if ring.covered_until.is_some_and(|until| until < expires) {

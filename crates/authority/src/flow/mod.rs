@@ -3,6 +3,7 @@
 //! Invariant: objects are looked up in the index at the moment of the decision, never before, so an answer can only
 //! be as old as the request. Left out on purpose: HTTP, and counting.
 
+mod ids;
 mod keyring;
 pub mod issue;
 pub mod review;
