@@ -5,7 +5,9 @@ use crate::request_info::Query;
 use crate::status::{About, ApiError, Cause};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use jeton_core::wire::{AUTHENTICATION_V1, Arrived, Spec};
 use jeton_schema::{self as schema, PatchError, structural};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// What to do with fields nobody knows. Kubernetes 1.36: the default is to warn.
@@ -73,11 +75,6 @@ fn unknown_format() -> ApiError {
     )
 }
 
-/// Whether a body is JSON, for those who read it faster themselves.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    media(headers) == Ok(Media::Json)
-}
-
 /// A value, and what to warn of.
 #[derive(Debug)]
 pub(super) struct Decoded {
@@ -97,6 +94,38 @@ pub(super) fn object(
     validation: Validation,
 ) -> Result<Decoded, ApiError> {
     read(headers, bytes, api_version, kind, &Form::of_known(api_version, kind)?, validation)
+}
+
+/// A body that is plain JSON and holds nothing unknown, read where it lies; `None`: it takes the thorough way.
+fn plain<'a, S: Spec<'a>>(headers: &HeaderMap, bytes: &'a [u8]) -> Option<Arrived<'a, S>> {
+    if media(headers) != Ok(Media::Json) {
+        return None;
+    }
+    // As text at once: checked for UTF-8 as a whole, not string by string.
+    let text = std::str::from_utf8(bytes).ok()?;
+    let object = Arrived::<S>::plain(text).or_else(|| serde_json::from_str(text).ok())?;
+    let kind_is_ours = object.kind.is_empty() || object.kind == S::KIND;
+    let ours = kind_is_ours && matches!(&*object.api_version, "" | AUTHENTICATION_V1);
+    ours.then_some(object)
+}
+
+/// Reads an object of authentication.k8s.io/v1 that borrows from the body where it can, else from `thorough`; and tells
+/// what to warn of.
+///
+/// # Errors
+/// As [`object`].
+pub(super) fn borrowed<'a, S: Spec<'a>>(
+    headers: &HeaderMap,
+    bytes: &'a [u8],
+    validation: Validation,
+    thorough: &'a mut Option<Value>,
+) -> Result<(Arrived<'a, S>, Vec<String>), ApiError> {
+    if let Some(object) = plain(headers, bytes) {
+        return Ok((object, Vec::new()));
+    }
+    let Decoded { value, warnings } = object(headers, bytes, AUTHENTICATION_V1, S::KIND, validation)?;
+    let read = Arrived::deserialize(&*thorough.insert(value));
+    Ok((read.map_err(|e| ApiError::BadRequest(format!("{}: {e}", S::KIND)))?, warnings))
 }
 
 /// Reads an object of a stored kind.

@@ -7,38 +7,18 @@ use super::router::App;
 use crate::exchange::Exchange;
 use crate::flow::review::{event, review};
 use crate::status::ApiError;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use jeton_core::limits::MAX_AUDIENCES;
 use jeton_core::verify::presented;
 use jeton_core::wire::{AUTHENTICATION_V1, TokenReview, UserInfo};
-use serde::Deserialize;
 use serde_json::{Value, json};
-
-const KIND: &str = "TokenReview";
-
-/// A body that is plain JSON and holds nothing unknown, read where it lies; `None`: it takes the thorough way.
-fn plain<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Option<TokenReview<'a>> {
-    // As text at once: checked for UTF-8 as a whole, not string by string.
-    let text = decode::is_json(headers).then(|| std::str::from_utf8(bytes).ok())??;
-    let review = TokenReview::plain(text).or_else(|| serde_json::from_str(text).ok())?;
-    let ours = matches!(&*review.kind, "" | KIND) && matches!(&*review.api_version, "" | AUTHENTICATION_V1);
-    ours.then_some(review)
-}
 
 /// Answers a TokenReview.
 pub(super) fn token_review(app: &App, exchange: &Exchange, bytes: &[u8]) -> Result<Reply, ApiError> {
     let validation = Validation::of(exchange.query())?;
-    let thorough;
-    let (request, warnings) = match plain(&exchange.parts.headers, bytes) {
-        Some(request) => (request, Vec::new()),
-        None => {
-            let headers = &exchange.parts.headers;
-            thorough = decode::object(headers, bytes, AUTHENTICATION_V1, KIND, validation)?;
-            let request = TokenReview::deserialize(&thorough.value);
-            let request = request.map_err(|e| ApiError::BadRequest(format!("{KIND}: {e}")))?;
-            (request, thorough.warnings.clone())
-        }
-    };
+    let mut thorough = None;
+    let (request, warnings): (TokenReview<'_>, _) =
+        decode::borrowed(&exchange.parts.headers, bytes, validation, &mut thorough)?;
     let bad = |text: &str| Err(ApiError::BadRequest(text.to_owned()));
     if request.metadata.get("namespace").and_then(Value::as_str).is_some_and(|n| !n.is_empty()) {
         return bad("the namespace of the provided object does not match the namespace sent on the request");

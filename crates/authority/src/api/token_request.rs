@@ -11,13 +11,12 @@ use crate::objects::registry::DISK_FULL;
 use crate::request_info::ResourcePath;
 use crate::status::{About, ApiError, Cause};
 use crate::store::StoreError;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use jeton_core::issue::{Ask, IssueError};
 use jeton_core::json::{Escapes, Writer};
 use jeton_core::limits::MIN_LIFETIME_SECONDS;
 use jeton_core::observe::Event;
 use jeton_core::wire::{AUTHENTICATION_V1, TokenRequest};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 const KIND: &str = "TokenRequest";
@@ -27,30 +26,14 @@ const USUAL_BYTES: usize = 1024;
 /// Ends the warning of a uid that later releases refuse.
 const UID_WARNING: &str = " but TokenRequestServiceAccountUIDValidation is not enabled. In the future, this will return a conflict error";
 
-/// A body that is plain JSON and holds nothing unknown, read where it lies; `None`: it takes the thorough way.
-fn plain<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Option<TokenRequest<'a>> {
-    // As text at once: checked for UTF-8 as a whole, not string by string.
-    let text = decode::is_json(headers).then(|| std::str::from_utf8(bytes).ok())??;
-    let request = TokenRequest::plain(text).or_else(|| serde_json::from_str(text).ok())?;
-    let ours = matches!(&*request.kind, "" | KIND) && matches!(&*request.api_version, "" | AUTHENTICATION_V1);
-    ours.then_some(request)
-}
-
 /// Answers a TokenRequest. `dryRun` changes nothing: a real token comes back (Kubernetes 1.36).
 pub(super) async fn create(app: &App, incoming: &Incoming<'_>, bytes: &[u8]) -> Result<Reply, ApiError> {
     let path = incoming.path;
     let validation = Validation::of(incoming.query)?;
     decode::dry_run(incoming.query)?;
-    let thorough;
-    let (request, mut warnings) = match plain(incoming.headers, bytes) {
-        Some(request) => (request, Vec::new()),
-        None => {
-            thorough = decode::object(incoming.headers, bytes, AUTHENTICATION_V1, KIND, validation)?;
-            let request = TokenRequest::deserialize(&thorough.value);
-            let request = request.map_err(|e| ApiError::BadRequest(format!("{KIND}: {e}")))?;
-            (request, thorough.warnings.clone())
-        }
-    };
+    let mut thorough = None;
+    let (request, mut warnings): (TokenRequest<'_>, _) =
+        decode::borrowed(incoming.headers, bytes, validation, &mut thorough)?;
     let metadata = |key: &str| request.metadata.get(key).and_then(Value::as_str).unwrap_or("");
     if !metadata("namespace").is_empty() && metadata("namespace") != path.namespace {
         let text = "the namespace of the provided object does not match the namespace sent on the request";

@@ -33,7 +33,7 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Goes past this byte, and blanks before it, if it comes next.
+    /// Goes past blanks, and past this byte if it comes next.
     #[inline]
     fn take(&mut self, byte: u8) -> bool {
         while self.next() == Some(b' ') {

@@ -7,6 +7,7 @@
 
 mod plain;
 
+use crate::json::Reader;
 use serde::de::{IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -43,25 +44,40 @@ pub struct UserInfo {
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
-/// A TokenRequest as it arrives, its texts borrowed from it.
+/// An object of authentication.k8s.io/v1 as it arrives, its texts borrowed from it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TokenRequest<'a> {
-    /// Empty or `TokenRequest`.
+#[serde(default, deny_unknown_fields, bound(deserialize = "S: Default + Deserialize<'de>"))]
+pub struct Arrived<'a, S> {
+    /// Empty, or the kind's name.
     #[serde(borrow, deserialize_with = "text")]
     pub kind: Cow<'a, str>,
     /// Empty or `authentication.k8s.io/v1`.
     #[serde(borrow, rename = "apiVersion", deserialize_with = "text")]
     pub api_version: Cow<'a, str>,
-    /// Object metadata; name, namespace and uid must match the account's where given.
+    /// Object metadata. A request's name, namespace and uid must match the account's where given; a review's is echoed.
     #[serde(deserialize_with = "null_is_default")]
     pub metadata: Map<String, Value>,
     /// What is asked for.
-    #[serde(borrow, deserialize_with = "null_is_default")]
-    pub spec: TokenRequestSpec<'a>,
+    #[serde(deserialize_with = "null_is_default")]
+    pub spec: S,
     /// Ignored on input.
     pub status: Option<IgnoredAny>,
 }
+
+/// The `spec` of a kind that is read here.
+pub trait Spec<'a>: Default + Deserialize<'a> {
+    /// The kind's name.
+    const KIND: &'static str;
+
+    /// Reads one that is plainly written.
+    fn plain(reader: &mut Reader<'a>) -> Option<Self>;
+}
+
+/// A TokenRequest as it arrives.
+pub type TokenRequest<'a> = Arrived<'a, TokenRequestSpec<'a>>;
+
+/// A TokenReview as it arrives.
+pub type TokenReview<'a> = Arrived<'a, TokenReviewSpec<'a>>;
 
 /// What a TokenRequest asks for.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -94,26 +110,6 @@ pub struct BoundObjectRef<'a> {
     /// Uid of the object; empty: whichever has the name now.
     #[serde(borrow, deserialize_with = "text")]
     pub uid: Cow<'a, str>,
-}
-
-/// A TokenReview as it arrives, its texts borrowed from it. Debug is not derived, because `spec.token` is a token.
-#[derive(Clone, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TokenReview<'a> {
-    /// Empty or `TokenReview`.
-    #[serde(borrow, deserialize_with = "text")]
-    pub kind: Cow<'a, str>,
-    /// Empty or `authentication.k8s.io/v1`.
-    #[serde(borrow, rename = "apiVersion", deserialize_with = "text")]
-    pub api_version: Cow<'a, str>,
-    /// Object metadata, echoed.
-    #[serde(deserialize_with = "null_is_default")]
-    pub metadata: Map<String, Value>,
-    /// What is asked.
-    #[serde(borrow, deserialize_with = "null_is_default")]
-    pub spec: TokenReviewSpec<'a>,
-    /// Ignored on input.
-    pub status: Option<IgnoredAny>,
 }
 
 /// What a TokenReview asks. Debug is not derived, because `token` is a token.
@@ -153,12 +149,6 @@ fn text<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'a, st
 impl std::fmt::Debug for TokenReviewSpec<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TokenReviewSpec(token: {} bytes, audiences: {:?})", self.token.len(), self.audiences)
-    }
-}
-
-impl std::fmt::Debug for TokenReview<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TokenReview({:?})", self.spec)
     }
 }
 

@@ -2,35 +2,32 @@
 //!
 //! Invariant: what is read here, `serde_json` reads the same; `None` asks for it.
 
-use super::{BoundObjectRef, TokenRequest, TokenRequestSpec, TokenReview, TokenReviewSpec};
+use super::{Arrived, BoundObjectRef, Spec, TokenRequestSpec, TokenReviewSpec};
 use crate::json::{Reader, once};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
 
-/// What kinds have in common, and what stands in their `spec`.
-struct Whole<'a, S> {
-    kind: Option<&'a str>,
-    api_version: Option<&'a str>,
-    metadata: Option<Map<String, Value>>,
-    spec: Option<S>,
-    status: Option<IgnoredAny>,
-}
-
-impl<'a, S> Whole<'a, S> {
-    fn read(text: &'a str, read_spec: impl Fn(&mut Reader<'a>) -> Option<S>) -> Option<Self> {
-        let mut whole = Self { kind: None, api_version: None, metadata: None, spec: None, status: None };
+impl<'a, S: Spec<'a>> Arrived<'a, S> {
+    /// Reads an object that is plainly written.
+    pub fn plain(text: &'a str) -> Option<Self> {
+        let [mut kind, mut api_version] = [None; 2];
+        let (mut metadata, mut spec, mut status) = (None, None, None);
         let mut reader = Reader::new(text)?;
         reader.object(|value, key| match key {
-            "kind" => once(&mut whole.kind, value.text()?),
-            "apiVersion" => once(&mut whole.api_version, value.text()?),
-            "metadata" => once(&mut whole.metadata, general(value)?),
-            "spec" => once(&mut whole.spec, read_spec(value)?),
-            "status" => once(&mut whole.status, general(value)?),
+            "kind" => once(&mut kind, value.text()?),
+            "apiVersion" => once(&mut api_version, value.text()?),
+            "metadata" => once(&mut metadata, general(value)?),
+            "spec" => once(&mut spec, S::plain(value)?),
+            "status" => once(&mut status, general(value)?),
             _ => None,
         })?;
         reader.end()?;
-        Some(whole)
+        Some(Self {
+            kind: kind.unwrap_or_default().into(),
+            api_version: api_version.unwrap_or_default().into(),
+            metadata: metadata.unwrap_or_default(),
+            spec: spec.unwrap_or_default(),
+            status,
+        })
     }
 }
 
@@ -48,21 +45,9 @@ fn audiences(reader: &mut Reader<'_>) -> Option<Vec<String>> {
     Some(all)
 }
 
-impl<'a> TokenReview<'a> {
-    /// Reads a review that is plainly written.
-    pub fn plain(text: &'a str) -> Option<Self> {
-        let whole = Whole::read(text, TokenReviewSpec::plain)?;
-        Some(Self {
-            kind: whole.kind.unwrap_or_default().into(),
-            api_version: whole.api_version.unwrap_or_default().into(),
-            metadata: whole.metadata.unwrap_or_default(),
-            spec: whole.spec.unwrap_or_default(),
-            status: whole.status,
-        })
-    }
-}
+impl<'a> Spec<'a> for TokenReviewSpec<'a> {
+    const KIND: &'static str = "TokenReview";
 
-impl<'a> TokenReviewSpec<'a> {
     fn plain(reader: &mut Reader<'a>) -> Option<Self> {
         let (mut token, mut wanted) = (None, None);
         reader.object(|value, key| match key {
@@ -74,21 +59,9 @@ impl<'a> TokenReviewSpec<'a> {
     }
 }
 
-impl<'a> TokenRequest<'a> {
-    /// Reads a request that is plainly written.
-    pub fn plain(text: &'a str) -> Option<Self> {
-        let whole = Whole::read(text, TokenRequestSpec::plain)?;
-        Some(Self {
-            kind: whole.kind.unwrap_or_default().into(),
-            api_version: whole.api_version.unwrap_or_default().into(),
-            metadata: whole.metadata.unwrap_or_default(),
-            spec: whole.spec.unwrap_or_default(),
-            status: whole.status,
-        })
-    }
-}
+impl<'a> Spec<'a> for TokenRequestSpec<'a> {
+    const KIND: &'static str = "TokenRequest";
 
-impl<'a> TokenRequestSpec<'a> {
     fn plain(reader: &mut Reader<'a>) -> Option<Self> {
         let (mut wanted, mut bound, mut seconds) = (None, None, None);
         reader.object(|value, key| match key {
@@ -123,7 +96,7 @@ impl<'a> BoundObjectRef<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::wire::{TokenRequest, TokenReview};
 
     const REQUESTS: [&str; 9] = [
         "{}",
