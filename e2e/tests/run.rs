@@ -52,7 +52,9 @@ impl Lab {
     }
 
     fn runner(&self, flags: &[&str], command: &[&str]) -> Command {
-        let mut runner = Command::new(program());
+        // A script's background jobs ignore SIGINT, and no shell traps what was ignored when it began.
+        let mut runner = Command::new("env");
+        runner.arg("--default-signal").arg(program());
         runner.args(["run", "--service-account", "default/default", "--kubeconfig"]);
         runner.arg(&self.server.kubeconfig).args(flags).arg("--").args(command);
         runner.env("OUT", self.dir.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
