@@ -38,9 +38,18 @@ impl Terminal {
         let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
         let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
         let end = || File::from(rustix::fs::open(&name, flags, rustix::fs::Mode::empty()).unwrap());
-        // The shell leads a session that this terminal controls, as after a login.
-        let mut shell = Command::new("setsid");
-        shell.args(["--ctty", "bash", "--norc", "--noprofile", "--noediting", "-i"]);
+        // The shell leads a session that this terminal controls, and ignores no signal, as after a login.
+        let mut shell = Command::new("env");
+        shell.args([
+            "--default-signal",
+            "setsid",
+            "--ctty",
+            "bash",
+            "--norc",
+            "--noprofile",
+            "--noediting",
+            "-i",
+        ]);
         shell.env("PS1", "outer> ").env("TERM", "dumb").env("HISTFILE", "").env("OUT", dir.path());
         shell.env("JETON", program()).env("KUBECONFIG", &server.kubeconfig);
         let shell = shell.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();

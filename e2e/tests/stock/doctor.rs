@@ -98,7 +98,7 @@ fn stale_token(pod: &Value) -> String {
     let key = std::fs::read(lab().data.join(SIGNING_KEY)).unwrap();
     let signed =
         LocalSigner::from_pem(&key).unwrap().sign(&URL_SAFE_NO_PAD.encode(payload(&claims))).unwrap();
-    format!("{}.{}", signed.signing_input, URL_SAFE_NO_PAD.encode(&signed.signature))
+    format!("{}.{}", signed.message.text(), URL_SAFE_NO_PAD.encode(&signed.signature))
 }
 
 /// Asks something with a token, as a client library of this name.
