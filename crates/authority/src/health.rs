@@ -2,8 +2,7 @@
 
 use crate::flow::Tokens;
 use crate::request_info::Query;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jeton_core::claims::{Claims, Private, payload};
+use jeton_core::claims::{Claims, Private, payload, to_segment};
 use jeton_core::issue::seal;
 use jeton_core::time::UnixTime;
 use jeton_core::verify::{Seen, open};
@@ -98,7 +97,7 @@ fn round_trip(tokens: &Tokens, now: UnixTime) -> bool {
         ..Claims::default()
     };
     let ring = tokens.ring.load();
-    let Ok(signed) = ring.signer.sign(&URL_SAFE_NO_PAD.encode(payload(&claims))) else { return false };
+    let Ok(signed) = ring.signer.sign(&to_segment(&payload(&claims))) else { return false };
     let Ok(token) = seal(&claims, signed.message, &signed.signature, &ring.keys, false) else {
         return false;
     };
