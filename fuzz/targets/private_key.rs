@@ -25,7 +25,6 @@ fn read(pem: &[u8]) {
     let public = signer.public();
     assert!(keys.unwrap().iter().any(|key| key.id() == public.id()));
     if let Ok(signed) = signer.sign("e30") {
-        let input = signed.signing_input.as_bytes();
-        assert!(public.verifies(public.signing_algorithm(), input, &signed.signature));
+        assert!(public.verifies(public.signing_algorithm(), &signed.message, &signed.signature));
     }
 }

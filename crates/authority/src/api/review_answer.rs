@@ -32,13 +32,17 @@ pub(super) fn json(
 ) -> Result<Vec<u8>, ApiError> {
     let mut out = Writer::new(Escapes::Json, spec.token.len() + USUAL_BYTES);
     out.raw("{");
-    out.text("kind", "TokenReview");
-    out.text("apiVersion", AUTHENTICATION_V1);
+    out.plain("kind", "TokenReview");
+    out.plain("apiVersion", AUTHENTICATION_V1);
     out.key("metadata");
     let metadata = serde_json::to_string(metadata).map_err(|e| ApiError::Internal(e.to_string()))?;
     out.raw(&metadata);
     out.object("spec", |out| {
-        out.text("token", &spec.token);
+        match finding {
+            // It was taken apart as base64url.
+            Finding::Good(_) => out.plain("token", &spec.token),
+            Finding::Bad(_) => out.text("token", &spec.token),
+        }
         out.texts("audiences", &spec.audiences);
     });
     out.object("status", |out| match finding {
@@ -59,17 +63,22 @@ pub(super) fn json(
 
 /// The members of `Verified::user`, without making one.
 fn user(out: &mut Writer, verified: &Verified) {
+    let string: fn(&mut Writer, &[&str]) =
+        if verified.is_plain() { Writer::plain_string } else { Writer::string };
     let Account { namespace, name, uid } = verified.account();
     out.key("username");
-    out.string(&[USERNAME_PREFIX, namespace, ":", name]);
-    out.text("uid", uid);
+    string(out, &[USERNAME_PREFIX, namespace, ":", name]);
+    if !uid.is_empty() {
+        out.key("uid");
+        string(out, &[uid]);
+    }
     out.key("groups");
     out.raw("[");
-    out.string(&[ALL_ACCOUNTS_GROUP]);
+    string(out, &[ALL_ACCOUNTS_GROUP]);
     out.raw(",");
-    out.string(&[ALL_ACCOUNTS_GROUP, ":", namespace]);
+    string(out, &[ALL_ACCOUNTS_GROUP, ":", namespace]);
     out.raw(",");
-    out.string(&[AUTHENTICATED_GROUP]);
+    string(out, &[AUTHENTICATED_GROUP]);
     out.raw("]");
     let mut extra = verified.extra().peekable();
     if extra.peek().is_some() {
@@ -77,7 +86,7 @@ fn user(out: &mut Writer, verified: &Verified) {
             for Extra { key, prefix, value } in extra {
                 out.key(key);
                 out.raw("[");
-                out.string(&[prefix, value]);
+                string(out, &[prefix, value]);
                 out.raw("]");
             }
         });

@@ -6,7 +6,7 @@
 //! Invariant: wherever [`PackedClaims::read`] reads something, [`super::claims`] and [`super::issuer`] read the same.
 
 use super::{Claims, Private, Ref};
-use crate::json::{Reader, once};
+use crate::json::Reader;
 use std::fmt;
 use std::ops::Range;
 
@@ -40,9 +40,11 @@ pub struct RefView<'a> {
 }
 
 /// What [`Claims`] hold, in one piece.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct PackedClaims {
     text: String,
+    /// Whether no text in it needs an escape.
+    plain: bool,
     issuer: Span,
     subject: Span,
     /// The first audience, and those after it; most tokens have one.
@@ -65,8 +67,8 @@ pub struct PackedClaims {
 }
 
 impl PackedClaims {
-    /// Reads a payload that is written as this server writes them, in one pass; gives it back when a member is unknown,
-    /// stands twice, has another type or an escape in its text. It then takes [`super::issuer`] and [`super::claims`] to
+    /// Reads a payload that is written as this server and kube-apiserver write them, in one pass; gives it back when a
+    /// member is unknown, stands twice or in another place, has another type or an escape in its text. It then takes [`super::issuer`] and [`super::claims`] to
     /// say what the token is.
     ///
     /// # Errors
@@ -74,8 +76,8 @@ impl PackedClaims {
     pub fn read(payload: Vec<u8>) -> Result<Self, Vec<u8>> {
         // As text at once: checked for UTF-8 as a whole, not string by string.
         let text = String::from_utf8(payload).map_err(std::string::FromUtf8Error::into_bytes)?;
-        match Found::read(&text) {
-            Some(found) => Ok(found.packed(text)),
+        match places(&text) {
+            Some(found) => Ok(Self { text, plain: true, ..found }),
             None => Err(text.into_bytes()),
         }
     }
@@ -110,6 +112,7 @@ impl PackedClaims {
             not_before: claims.not_before,
             warn_after: private.warn_after,
             text: String::new(),
+            plain: false,
         };
         Self { text, ..packed }
     }
@@ -117,6 +120,11 @@ impl PackedClaims {
     /// The payload, where it was [`PackedClaims::read`] from one.
     pub fn into_payload(self) -> Vec<u8> {
         self.text.into_bytes()
+    }
+
+    /// Whether none of its texts needs an escape in JSON; `false`: it is not known.
+    pub fn is_plain(&self) -> bool {
+        self.plain
     }
 
     fn text(&self, span: Span) -> &str {
@@ -194,96 +202,63 @@ impl fmt::Debug for PackedClaims {
     }
 }
 
-/// What stands where in a payload.
-#[derive(Default)]
-struct Found {
-    issuer: Option<Span>,
-    subject: Option<Span>,
-    audiences: Option<(Option<Span>, Vec<Span>)>,
-    expires: Option<i64>,
-    issued_at: Option<i64>,
-    not_before: Option<i64>,
-    id: Option<Span>,
-    private: Option<FoundPrivate>,
-}
-
-/// What stands where in the `kubernetes.io` claim.
-#[derive(Default)]
-struct FoundPrivate {
-    namespace: Option<Span>,
-    account: Option<Pair>,
-    secret: Option<Pair>,
-    pod: Option<Pair>,
-    node: Option<Pair>,
-    warn_after: Option<i64>,
-}
-
-impl Found {
-    fn read(text: &str) -> Option<Self> {
-        let (mut reader, mut found) = (Reader::new(text)?, Self::default());
-        reader.object(|value, key| match key {
-            "iss" => once(&mut found.issuer, value.place()?.into()),
-            "sub" => once(&mut found.subject, value.place()?.into()),
-            "aud" => once(&mut found.audiences, audiences(value)?),
-            "exp" => once(&mut found.expires, value.number()?),
-            "iat" => once(&mut found.issued_at, value.number()?),
-            "nbf" => once(&mut found.not_before, value.number()?),
-            "jti" => once(&mut found.id, value.place()?.into()),
-            "kubernetes.io" => once(&mut found.private, FoundPrivate::read(value)?),
-            _ => None,
-        })?;
-        reader.end()?;
-        found.issuer.is_some().then_some(found)
+/// Where the claims stand in a payload, and their numbers; the text is still to be put in. `None`: it is not written as
+/// Kubernetes writes payloads, with the members of each object in the order of their names.
+fn places(text: &str) -> Option<PackedClaims> {
+    let mut reader = Reader::new(text)?;
+    let reader = &mut reader;
+    let mut found = PackedClaims::default();
+    reader.open()?;
+    if reader.member("\"aud\":") {
+        (found.audience, found.audiences) = audiences(reader)?;
     }
-
-    /// The claims, with the text they were read from.
-    fn packed(self, text: String) -> PackedClaims {
-        let (audience, audiences) = self.audiences.unwrap_or_default();
-        let private = self.private.unwrap_or_default();
-        PackedClaims {
-            text,
-            issuer: self.issuer.unwrap_or_default(),
-            subject: self.subject.unwrap_or_default(),
-            audience,
-            audiences,
-            expires: self.expires,
-            issued_at: self.issued_at,
-            not_before: self.not_before,
-            warn_after: private.warn_after,
-            id: self.id.unwrap_or_default(),
-            namespace: private.namespace.unwrap_or_default(),
-            account: private.account.unwrap_or_default(),
-            secret: private.secret,
-            pod: private.pod,
-            node: private.node,
-        }
+    found.expires = number(reader, "\"exp\":")?;
+    found.issued_at = number(reader, "\"iat\":")?;
+    // Without it the payload is nobody's.
+    found.issuer = reader.member("\"iss\":").then(|| reader.place())??.into();
+    found.id = place(reader, "\"jti\":")?;
+    if reader.member("\"kubernetes.io\":") {
+        reader.open()?;
+        found.namespace = place(reader, "\"namespace\":")?;
+        found.node = pair(reader, "\"node\":")?;
+        found.pod = pair(reader, "\"pod\":")?;
+        found.secret = pair(reader, "\"secret\":")?;
+        found.account = pair(reader, "\"serviceaccount\":")?.unwrap_or_default();
+        found.warn_after = number(reader, "\"warnafter\":")?;
+        reader.close()?;
     }
+    found.not_before = number(reader, "\"nbf\":")?;
+    found.subject = place(reader, "\"sub\":")?;
+    reader.close()?;
+    reader.end()?;
+    Some(found)
 }
 
-impl FoundPrivate {
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let mut found = Self::default();
-        reader.object(|value, key| match key {
-            "namespace" => once(&mut found.namespace, value.place()?.into()),
-            "serviceaccount" => once(&mut found.account, pair(value)?),
-            "secret" => once(&mut found.secret, pair(value)?),
-            "pod" => once(&mut found.pod, pair(value)?),
-            "node" => once(&mut found.node, pair(value)?),
-            "warnafter" => once(&mut found.warn_after, value.number()?),
-            _ => None,
-        })?;
-        Some(found)
+/// The text of a member; empty when it is absent.
+fn place(reader: &mut Reader<'_>, key: &'static str) -> Option<Span> {
+    if !reader.member(key) {
+        return Some(Span::default());
     }
+    reader.place().map(Span::from)
 }
 
-fn pair(reader: &mut Reader<'_>) -> Option<Pair> {
-    let (mut name, mut uid) = (None, None);
-    reader.object(|value, key| match key {
-        "name" => once(&mut name, value.place()?.into()),
-        "uid" => once(&mut uid, value.place()?.into()),
-        _ => None,
-    })?;
-    Some(Pair { name: name.unwrap_or_default(), uid: uid.unwrap_or_default() })
+/// The number of a member that may be absent.
+fn number(reader: &mut Reader<'_>, key: &'static str) -> Option<Option<i64>> {
+    if !reader.member(key) {
+        return Some(None);
+    }
+    reader.number().map(Some)
+}
+
+/// Name and uid in a member that may be absent.
+fn pair(reader: &mut Reader<'_>, key: &'static str) -> Option<Option<Pair>> {
+    if !reader.member(key) {
+        return Some(None);
+    }
+    reader.open()?;
+    let pair = Pair { name: place(reader, "\"name\":")?, uid: place(reader, "\"uid\":")? };
+    reader.close()?;
+    Some(Some(pair))
 }
 
 /// The first audience, and those after it.
@@ -302,7 +277,7 @@ fn audiences(reader: &mut Reader<'_>) -> Option<(Option<Span>, Vec<Span>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{claims, issuer};
+    use super::super::{claims, issuer, payload};
     use super::*;
 
     #[test]
@@ -311,15 +286,20 @@ mod tests {
         for quick in [
             whole,
             r#"{"iss":"i"}"#,
-            r#"{"iss":"i","aud":[]}"#,
-            r#"{"iss":"","aud":["",""],"sub":""}"#,
-            r#"{ "iss" : "i", "exp": -1, "kubernetes.io": {"node": {}} } "#,
+            r#"{"aud":[],"iss":"i"}"#,
+            r#"{"aud":["",""],"iss":"","sub":""}"#,
+            r#" {"exp": -1,"iss":"i","kubernetes.io": {"node": {} },"nbf":0 } "#,
         ] {
             let read = PackedClaims::read(quick.as_bytes().to_vec()).unwrap();
             let strict = claims(quick.as_bytes()).unwrap();
             assert_eq!(Claims::from(&read), strict, "{quick}");
             assert_eq!(Claims::from(&PackedClaims::of(&strict)), strict, "{quick}");
             assert_eq!(Some(read.issuer()), issuer(quick.as_bytes()).as_deref(), "{quick}");
+            let own = payload(&strict);
+            assert!(
+                own.contains(&b'\\') || PackedClaims::read(own).is_ok(),
+                "{quick}: what this server writes"
+            );
         }
         for slow in [
             "[]",
@@ -331,8 +311,13 @@ mod tests {
             r#"{"iss":"i","exp":1.5}"#,
             r#"{"iss":"i","exp":null}"#,
             r#"{"iss":"i","kubernetes.io":{"pod":null}}"#,
-            r#"{"iss":"i","aud":"a"}"#,
-            r#"{"iss":"i","aud":[1]}"#,
+            r#"{"aud":"a","iss":"i"}"#,
+            r#"{"aud":[1],"iss":"i"}"#,
+            r#"{"iss":"i","exp":1}"#,
+            r#"{"exp":1.5,"iss":"i"}"#,
+            r#"{"exp":1,"exp":1,"iss":"i"}"#,
+            r#"{"aud":["a"]"iss":"i"}"#,
+            r#"{"exp":1}"#,
             r#"{"iss":"i\u003c"}"#,
             r#"{"iss":"i","more":1}"#,
             r#"{"iss":"i","kubernetes.io":{"pod":{"name":"p","name":"q"}}}"#,

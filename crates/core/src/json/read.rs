@@ -107,6 +107,32 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Goes into an object whose members come in a known order; [`Reader::member`] reads their keys.
+    pub fn open(&mut self) -> Option<()> {
+        self.take(b'{').then_some(())
+    }
+
+    /// Goes past the key of a member and what separates it from the one before, if it comes next without blanks.
+    /// `key`: as it stands, with its quotes and colon.
+    #[inline]
+    pub fn member(&mut self, key: &'static str) -> bool {
+        let text = self.text.as_bytes();
+        // Only the object's own bracket can stand directly before a place where a member ends.
+        let first = self.at.checked_sub(1).and_then(|before| text.get(before)) == Some(&b'{');
+        let from = self.at + usize::from(!first);
+        let separated = first || self.next() == Some(b',');
+        let found = separated && text.get(from..).is_some_and(|rest| rest.starts_with(key.as_bytes()));
+        if found {
+            self.at = from + key.len();
+        }
+        found
+    }
+
+    /// Goes out of an object that has no more members.
+    pub fn close(&mut self) -> Option<()> {
+        self.take(b'}').then_some(())
+    }
+
     /// A list: `item` reads each of its values.
     pub fn list(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         if !self.take(b'[') {
@@ -259,6 +285,37 @@ mod tests {
         assert_eq!(list(r#"[ "a", "]" ]"#), Some(vec!["a", "]"]));
         for broken in ["[", "[,]", r#"["a",]"#, r#"["a" "b"]"#, r#"["a"]]"#, "{}", r#"["a"}"#] {
             assert_eq!(list(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn members_in_a_known_order_are_there_or_not() {
+        let read = |text| {
+            all(text, |r| {
+                r.open()?;
+                let mut number = |key| r.member(key).then(|| r.number());
+                let found = [number("\"a\":"), number("\"b\":")];
+                r.close()?;
+                found.into_iter().flatten().collect::<Option<Vec<_>>>()
+            })
+        };
+        assert_eq!(read("{}"), Some(vec![]));
+        assert_eq!(read(r#" {"a": 1,"b":2 } "#), Some(vec![1, 2]));
+        assert_eq!(read(r#"{"b":2}"#), Some(vec![2]));
+        for other in [
+            r#"{"b":2,"a":1}"#,
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1"b":2}"#,
+            r#"{"a":1{"b":2}"#,
+            r#"{,"a":1}"#,
+            r#"{"a":1,}"#,
+            r#"{"a":1,,"b":2}"#,
+            r#"{"a":1, "b":2}"#,
+            r#"{"ab":1}"#,
+            r#""a":1}"#,
+            r#"{"a":1"#,
+        ] {
+            assert_eq!(read(other), None, "{other}");
         }
     }
 

@@ -72,11 +72,8 @@ impl Writer {
 
     /// A member whose text needs no escape, as no token does.
     pub fn plain(&mut self, key: &'static str, value: &str) {
-        debug_assert!(self.is_plain(value), "a text that needs escapes");
         self.key(key);
-        self.raw("\"");
-        self.raw(value);
-        self.raw("\"");
+        self.plain_string(&[value]);
     }
 
     /// A member that is left out when it is empty.
@@ -114,6 +111,16 @@ impl Writer {
             } else {
                 part.chars().for_each(|c| self.escaped(c));
             }
+        }
+        self.raw("\"");
+    }
+
+    /// One string of several parts that need no escape.
+    pub fn plain_string(&mut self, parts: &[&str]) {
+        self.raw("\"");
+        for part in parts {
+            debug_assert!(self.is_plain(part), "a text that needs escapes");
+            self.raw(part);
         }
         self.raw("\"");
     }

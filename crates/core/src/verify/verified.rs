@@ -1,7 +1,7 @@
 //! The good end of verification: a token that holds.
 
 use super::claimed::ProvenClaims;
-use crate::claims::RefView;
+use crate::claims::{PackedClaims, RefView};
 use crate::ident::{ALL_ACCOUNTS_GROUP, AUTHENTICATED_GROUP, account_username};
 use crate::release::{Gate, Release};
 use crate::wire::UserInfo;
@@ -71,8 +71,10 @@ pub struct Extra<'a> {
     pub value: &'a str,
 }
 
-/// Key of the pod's name.
-const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
+/// The pod of a token that says both its name and its uid.
+fn known_pod(claims: &PackedClaims) -> Option<RefView<'_>> {
+    claims.pod().filter(|pod| !pod.name.is_empty() && !pod.uid.is_empty())
+}
 
 impl Verified {
     /// Whose token it is.
@@ -96,7 +98,7 @@ impl Verified {
             let id = Some(c.id()).filter(|id| !id.is_empty() && self.release.has(Gate::Jti));
             let told = if c.pod().is_some() { Gate::PodNodeInfo } else { Gate::NodeBindingValidation };
             let node = c.node().filter(|n| !n.name.is_empty() && self.release.has(told));
-            let pod = c.pod().filter(|p| !p.name.is_empty() && !p.uid.is_empty());
+            let pod = known_pod(c);
             facts = [
                 id.map(|id| Extra {
                     key: "authentication.kubernetes.io/credential-id",
@@ -106,7 +108,7 @@ impl Verified {
                 node.and_then(|n| fact("authentication.kubernetes.io/node-name", n.name)),
                 node.filter(|n| !n.uid.is_empty())
                     .and_then(|n| fact("authentication.kubernetes.io/node-uid", n.uid)),
-                pod.and_then(|p| fact(POD_NAME, p.name)),
+                pod.and_then(|p| fact("authentication.kubernetes.io/pod-name", p.name)),
                 pod.and_then(|p| fact("authentication.kubernetes.io/pod-uid", p.uid)),
             ];
         }
@@ -115,7 +117,15 @@ impl Verified {
 
     /// Name of the pod it is bound to, where its uid is known too.
     pub fn pod(&self) -> Option<&str> {
-        self.extra().find(|fact| fact.key == POD_NAME).map(|fact| fact.value)
+        match &self.claims {
+            ProvenClaims::Bound(c) => known_pod(c).map(|pod| pod.name),
+            ProvenClaims::Legacy(_) => None,
+        }
+    }
+
+    /// Whether nothing it says of its account needs an escape in JSON; `false`: it is not known.
+    pub fn is_plain(&self) -> bool {
+        matches!(&self.claims, ProvenClaims::Bound(c) if c.is_plain())
     }
 
     /// Whose token it is, `system:authenticated` included.
