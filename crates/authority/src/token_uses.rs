@@ -39,7 +39,7 @@ pub struct Entry {
     /// The account.
     pub account: Box<str>,
     /// The pod that was seen last; empty: the token is bound to none.
-    pub pod: Box<str>,
+    pub pod: String,
     /// The Secret a legacy token is out of; empty: it is not known, or no such token.
     pub secret: Box<str>,
     /// What the token is.
@@ -149,7 +149,7 @@ impl TokenUses {
         let mut entry = Entry {
             namespace: namespace.into(),
             account: account.into(),
-            pod: "".into(),
+            pod: String::new(),
             secret: secret.into(),
             kind,
             client,
@@ -215,8 +215,9 @@ impl Entry {
         self.last = now;
         self.issued_at = verified.issued_at();
         self.expires = verified.expires();
-        if *self.pod != *pod {
-            self.pod = pod.into();
+        if self.pod != pod {
+            self.pod.clear();
+            self.pod.push_str(pod);
         }
     }
 
@@ -299,14 +300,14 @@ mod tests {
             let mut state = uses.state.lock().unwrap();
             state.series.extend(0..MAX_SERIES as u64);
             let counter = uses.series.with_label_values(&[OTHER; 4]);
-            let (now, blank) = (tokens.clock.now(), Box::<str>::from(""));
+            let now = tokens.clock.now();
             for key in 0..MAX_ENTRIES as u64 {
                 state.make_room();
                 let entry = Entry {
                     namespace: "x".into(),
                     account: "y".into(),
-                    pod: blank.clone(),
-                    secret: blank.clone(),
+                    pod: String::new(),
+                    secret: "".into(),
                     kind: UseKind::Bound,
                     client: "none",
                     uses: 0,

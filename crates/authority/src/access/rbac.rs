@@ -11,7 +11,7 @@ use crate::objects::list::ListOptions;
 use crate::objects::selector::Selector;
 use crate::objects::{Kind, Registry};
 use crate::status::ApiError;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use jeton_core::ident::account_username;
 use jeton_core::wire::UserInfo;
 use serde_json::Value;
@@ -113,21 +113,21 @@ impl Rbac {
         Ok(found.map(|rules| rules.to_vec()))
     }
 
-    fn current(&self) -> Result<Arc<Compiled>, ApiError> {
+    fn current(&self) -> Result<Guard<Arc<Compiled>>, ApiError> {
         let change = self.registry.rbac_changes();
-        let compiled = self.compiled.load_full();
+        let compiled = self.compiled.load();
         if compiled.change >= change {
             return Ok(compiled);
         }
         let _alone = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
-        let compiled = self.compiled.load_full();
+        let compiled = self.compiled.load();
         let change = self.registry.rbac_changes();
         if compiled.change >= change {
             return Ok(compiled);
         }
         let fresh = Arc::new(compile(&self.registry, change)?);
         self.compiled.store(fresh.clone());
-        Ok(fresh)
+        Ok(Guard::from_inner(fresh))
     }
 }
 

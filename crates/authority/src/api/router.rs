@@ -177,7 +177,7 @@ impl App {
         }
         let wanted = Attributes::of(info);
         let decision = self.authorizer.decide(user, &wanted)?;
-        exchange.decided(decision.allowed, decision.reason.clone());
+        exchange.decided(decision.allowed, &decision.reason);
         if !decision.allowed {
             return Err(wanted.forbidden(user, &decision.reason));
         }

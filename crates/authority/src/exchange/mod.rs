@@ -186,9 +186,11 @@ impl Exchange {
     }
 
     /// Whether the caller may, and why.
-    pub fn decided(&self, allowed: bool, reason: Arc<str>) {
-        // A request is decided on once; a second decision would be about something else.
-        let _ = self.decision.set((allowed, reason));
+    pub fn decided(&self, allowed: bool, reason: &Arc<str>) {
+        if self.observer().audit.is_some() {
+            // A request is decided on once; a second decision would be about something else.
+            let _ = self.decision.set((allowed, reason.clone()));
+        }
     }
 
     /// The object that a create brings or made: its path does not name it.

@@ -7,6 +7,7 @@
 mod tally;
 mod requests;
 mod callers;
+mod tokens;
 
 pub use callers::Attempt;
 pub use requests::{RequestLabels, Series};
@@ -14,7 +15,7 @@ pub use requests::{RequestLabels, Series};
 use crate::store::Figures;
 use crate::token_uses::{Seen, TokenUses};
 use callers::Callers;
-use jeton_core::observe::{Counter, Event, counters};
+use jeton_core::observe::Event;
 use jeton_core::time::UnixTime;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -22,6 +23,7 @@ use prometheus::{Error, Gauge, IntCounter, IntCounterVec, Opts, Registry, TextEn
 use requests::Requests;
 use std::sync::Arc;
 use std::time::Duration;
+use tokens::Tokens;
 
 /// Content type of the classic text format, as Prometheus' own libraries spell it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -34,7 +36,7 @@ const WITHOUT_SUFFIX: [&str; 2] = ["authentication_attempts", "authenticated_use
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    tokens: Vec<IntCounter>,
+    tokens: Tokens,
     requests: Requests,
     callers: Callers,
     audit_lines: IntCounter,
@@ -50,9 +52,7 @@ impl Metrics {
     /// Only when two metrics of this file have the same name, or one has no valid name.
     pub fn new(store: &Figures) -> Result<Self, Error> {
         let registry = Registry::new();
-        let tokens = Counter::ALL.map(|c| IntCounter::new(c.name(), c.help()));
-        let tokens: Vec<IntCounter> = tokens.into_iter().collect::<Result<_, _>>()?;
-        let (requests, callers) = (Requests::new()?, Callers::new()?);
+        let (tokens, requests, callers) = (Tokens::new()?, Requests::new()?, Callers::new()?);
         let audit_lines = IntCounter::new(
             "apiserver_audit_event_total",
             "[ALPHA] Counter of audit events generated and sent to the audit backend.",
@@ -67,6 +67,7 @@ impl Metrics {
         let uses = TokenUses::new()?;
         let mut all: Vec<Box<dyn Collector>> = vec![
             Box::new(uses.collector()),
+            Box::new(tokens.clone()),
             Box::new(requests.clone()),
             Box::new(callers.clone()),
             Box::new(audit_lines.clone()),
@@ -74,7 +75,6 @@ impl Metrics {
             Box::new(ProcessCollector::for_self()),
             Box::new(build_info()?),
         ];
-        all.extend(tokens.iter().cloned().map(|c| Box::new(c) as Box<dyn Collector>));
         all.extend(store.collectors());
         all.into_iter().try_for_each(|collector| registry.register(collector))?;
         Ok(Self {
@@ -93,11 +93,7 @@ impl Metrics {
         if let Some(uses) = &self.uses {
             uses.note(event, seen, now);
         }
-        for counter in counters(event) {
-            if let Some(counter) = self.tokens.get(counter as usize) {
-                counter.inc();
-            }
-        }
+        self.tokens.count(event);
     }
 
     /// What counts the requests of these labels that are answered with a code; code 0: nobody waited for the answer.
@@ -158,6 +154,7 @@ fn build_info() -> Result<Gauge, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jeton_core::observe::Counter;
 
     fn metrics() -> Metrics {
         Metrics::new(&Figures::new().unwrap()).unwrap()

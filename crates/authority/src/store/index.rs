@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
+use crossbeam_utils::sync::ShardedLock;
 use uuid::Uuid;
 
 use super::key::{Key, Prefix};
@@ -29,9 +30,10 @@ pub struct IndexRow {
     pub terminating: bool,
 }
 
-/// The index of a store.
+/// The index of a store. Its lock has a part for each of few threads, because one word that all readers write to would
+/// travel between the processors with every token.
 #[derive(Debug, Default)]
-pub struct Index(RwLock<Rows>);
+pub struct Index(ShardedLock<Rows>);
 
 /// One consistent view of the index; commits wait while it is held, so hold it briefly.
 #[derive(Debug)]

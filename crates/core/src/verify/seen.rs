@@ -8,40 +8,64 @@
 //! of a [`Mark`]: to pass for a token that was seen, a forged one must meet one of at most 2^18 slots in 128 bits, which takes
 //! 2^110 attempts.
 //! One `Seen` belongs to one key set: whoever replaces the keys replaces it.
+//!
+//! Whoever looks takes no lock, because even a free one is memory that all processors write to. So a mark may be missed
+//! while another is put in, and its signature is then verified again; or be held against one half each of two marks of
+//! the same moment, which is as hard to meet as a whole one.
 
 use crate::issue::Sealed;
 use crate::keys::Mark;
 use crate::limits::{SEEN_SLOTS, SEEN_WAYS};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// What is kept of a mark: the half that does not choose the place.
-type Slot = [u8; 16];
+/// What is kept of a mark: the half that does not choose the place. Zero: free.
+#[derive(Debug, Default)]
+struct Slot([AtomicU64; 2]);
+
+/// Marks that share a place, the newest first; on one line of memory or two.
+type Set = [Slot; SEEN_WAYS];
 
 const STRIPES: usize = 64;
-const SLOTS_PER_STRIPE: usize = SEEN_SLOTS / STRIPES;
+const SETS_PER_STRIPE: usize = SEEN_SLOTS / STRIPES / SEEN_WAYS;
 
 /// Marks of tokens whose signature held.
 pub struct Seen {
-    stripes: Vec<Mutex<Stripe>>,
+    stripes: [Stripe; STRIPES],
 }
 
+#[derive(Default)]
 struct Stripe {
-    /// Sets of [`SEEN_WAYS`] slots, the newest first; all zero: free. Empty until the first use.
-    slots: Vec<Slot>,
+    /// There from the first use on.
+    sets: OnceLock<Box<[Set]>>,
+    /// For whoever puts something in.
+    writing: Mutex<()>,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| Mutex::new(Stripe { slots: Vec::new() })).collect() }
+        Self { stripes: std::array::from_fn(|_| Stripe::default()) }
+    }
+}
+
+impl Slot {
+    fn read(&self) -> [u64; 2] {
+        // A mark stands for nothing but itself, so no other memory has to be there with it.
+        self.0.each_ref().map(|half| half.load(Ordering::Relaxed))
+    }
+
+    fn write(&self, mark: [u64; 2]) {
+        self.0.iter().zip(mark).for_each(|(half, value)| half.store(value, Ordering::Relaxed));
     }
 }
 
 impl Seen {
     /// Whether the signature of the token with this mark held before.
     pub(super) fn contains(&self, mark: &Mark) -> bool {
-        let (stripe, set) = place(mark);
-        let stripe = self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner);
-        stripe.slots.get(set..set + SEEN_WAYS).is_some_and(|set| set.contains(&slot(mark)))
+        let place = Place::of(mark);
+        let sets = self.stripes.get(place.stripe).and_then(|stripe| stripe.sets.get());
+        let set = sets.and_then(|sets| sets.get(place.set));
+        set.is_some_and(|set| set.iter().any(|slot| slot.read() == place.kept))
     }
 
     /// Remembers a token that was signed and sealed with a key of this set: whoever holds the private half need not
@@ -52,31 +76,35 @@ impl Seen {
 
     /// Remembers that a signature held.
     pub(super) fn insert(&self, mark: &Mark) {
-        let (stripe, set) = place(mark);
-        let mut stripe = self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner);
-        if stripe.slots.is_empty() {
-            stripe.slots = vec![[0; 16]; SLOTS_PER_STRIPE];
-        }
-        let set = &mut stripe.slots[set..set + SEEN_WAYS];
-        let slot = slot(mark);
-        if !set.contains(&slot) {
-            set.rotate_right(1);
-            set[0] = slot;
+        let place = Place::of(mark);
+        let Some(stripe) = self.stripes.get(place.stripe) else { return };
+        let _alone = stripe.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let sets = stripe.sets.get_or_init(|| (0..SETS_PER_STRIPE).map(|_| Set::default()).collect());
+        let Some(set) = sets.get(place.set) else { return };
+        let before = set.each_ref().map(Slot::read);
+        if !before.contains(&place.kept) {
+            set[0].write(place.kept);
+            set[1..].iter().zip(before).for_each(|(slot, older)| slot.write(older));
         }
     }
 }
 
-fn slot(mark: &Mark) -> Slot {
-    let mut slot = Slot::default();
-    slot.copy_from_slice(&mark.0[16..]);
-    slot
+/// Where a mark belongs, and what is kept of it there.
+struct Place {
+    stripe: usize,
+    set: usize,
+    kept: [u64; 2],
 }
 
-/// Stripe, and first slot of the set within it.
-fn place(Mark(hash): &Mark) -> (usize, usize) {
-    let stripe = usize::from(hash[0]) % STRIPES;
-    let wide = usize::from(u16::from_le_bytes([hash[1], hash[2]]));
-    (stripe, wide % (SLOTS_PER_STRIPE / SEEN_WAYS) * SEEN_WAYS)
+impl Place {
+    fn of(Mark(hash): &Mark) -> Self {
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|n| hash[at + n]));
+        Self {
+            stripe: usize::from(hash[0]) % STRIPES,
+            set: usize::from(u16::from_le_bytes([hash[1], hash[2]])) % SETS_PER_STRIPE,
+            kept: [word(16), word(24)],
+        }
+    }
 }
 
 impl std::fmt::Debug for Seen {
