@@ -38,11 +38,8 @@ pub(super) fn json(
     let metadata = serde_json::to_string(metadata).map_err(|e| ApiError::Internal(e.to_string()))?;
     out.raw(&metadata);
     out.object("spec", |out| {
-        match finding {
-            // It was taken apart as base64url.
-            Finding::Good(_) => out.plain("token", &spec.token),
-            Finding::Bad(_) => out.text("token", &spec.token),
-        }
+        // Also of a token that holds: anything may stand behind it, after a space.
+        out.text("token", &spec.token);
         out.texts("audiences", &spec.audiences);
     });
     out.object("status", |out| match finding {
@@ -161,8 +158,12 @@ mod tests {
                     bound: bound.as_ref(),
                 };
                 let token = issue(&tokens, &ask).unwrap().token;
-                let spec = TokenReviewSpec { token: token.expose().into(), audiences: Vec::new() };
                 let verified = review(&tokens, token.expose(), &[]).unwrap();
+                let [_, _, behind] = strange();
+                let spec = TokenReviewSpec {
+                    token: format!("{} {behind}", token.expose()).into(),
+                    audiences: Vec::new(),
+                };
                 let (user, audiences) = (verified.user(), verified.audiences().to_vec());
                 let status = TokenReviewStatus { authenticated: true, user, audiences, error: String::new() };
                 let written = json(&Map::new(), &spec, Finding::Good(&verified)).unwrap();

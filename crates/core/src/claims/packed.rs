@@ -68,8 +68,8 @@ pub struct PackedClaims {
 
 impl PackedClaims {
     /// Reads a payload that is written as this server and kube-apiserver write them, in one pass; gives it back when a
-    /// member is unknown, stands twice or in another place, has another type or an escape in its text. It then takes [`super::issuer`] and [`super::claims`] to
-    /// say what the token is.
+    /// member is unknown, stands twice or in another place, has another type or an escape in its text. It then takes
+    /// [`super::issuer`] and [`super::claims`] to say what the token is.
     ///
     /// # Errors
     /// The payload as it was.

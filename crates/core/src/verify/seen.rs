@@ -23,7 +23,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 #[derive(Debug, Default)]
 struct Slot([AtomicU64; 2]);
 
-/// Marks that share a place, the newest first; on one line of memory or two.
+/// Marks that share a place, the newest first.
 type Set = [Slot; SEEN_WAYS];
 
 const STRIPES: usize = 64;
