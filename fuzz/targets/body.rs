@@ -29,12 +29,10 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(conform(ty, &mut fitted), Ok(Vec::new()), "{once}");
         assert_eq!(fitted, once);
         // The reader that knows these two kinds alone takes whatever the table lets through.
+        let text = once.to_string();
         match name {
-            "TokenRequest" => assert!(serde_json::from_value::<TokenRequest>(once.clone()).is_ok(), "{once}"),
-            "TokenReview" => {
-                let text = once.to_string();
-                assert!(serde_json::from_str::<TokenReview<'_>>(&text).is_ok(), "{once}");
-            }
+            "TokenRequest" => assert!(serde_json::from_str::<TokenRequest<'_>>(&text).is_ok(), "{once}"),
+            "TokenReview" => assert!(serde_json::from_str::<TokenReview<'_>>(&text).is_ok(), "{once}"),
             _ => {}
         }
     }
