@@ -138,4 +138,17 @@ mod tests {
         assert!(kept <= SEEN_SLOTS, "{kept}");
         assert!(seen.contains(&mark(4 * SEEN_SLOTS as u64 - 1)), "the newest is kept");
     }
+
+    #[test]
+    fn nothing_that_many_threads_put_in_is_lost() {
+        let seen = Seen::default();
+        std::thread::scope(|scope| {
+            for thread in 1..5 {
+                let seen = &seen;
+                scope.spawn(move || (0..1000).for_each(|n| seen.insert(&mark(n * 5 + thread))));
+            }
+        });
+        assert!((0..5000).filter(|n| n % 5 > 0).all(|n| seen.contains(&mark(n))));
+        assert!((0..5000).filter(|n| n % 5 == 0).all(|n| !seen.contains(&mark(n))));
+    }
 }
